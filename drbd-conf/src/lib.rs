@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The configuration language of DRBD 8.4.
