@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The state word of one application request, and what each event makes of it.
+//!
+//! A request is *complete* when nothing holds back the answer to the upper layer, and *destroyed*
+//! when nobody can refer to it any more. Between the two a replicated write waits for the barrier
+//! ack of its epoch: until then it is not known to be stable at the peer, and if the link breaks
+//! its blocks must be marked out of sync (docs/states.md, "Application requests").
+
+/// One bit of the word.
+macro_rules! bits {
+    ($($(#[$doc:meta])* $name:ident = $n:expr;)*) => {
+        $($(#[$doc])* const $name: u32 = 1 << $n;)*
+    };
+}
+
+bits! {
+    /// The submitting task still works on the request; it holds completion back.
+    SUBMITTING = 0;
+    /// Handed to the local disk, no answer yet.
+    LOCAL_PENDING = 1;
+    /// The local disk answered.
+    LOCAL_DONE = 2;
+    /// The local disk has the data, or delivered it.
+    LOCAL_OK = 3;
+    /// The sender still needs the pages, or the request waits in its queue.
+    NET_QUEUED = 4;
+    /// An answer of the peer is awaited that completion depends on.
+    NET_PENDING = 5;
+    /// Completely handed to the socket.
+    NET_SENT = 6;
+    /// The peer's part counts as a success.
+    NET_OK = 7;
+    /// Nothing of the peer is awaited any more, not even a barrier ack.
+    NET_DONE = 8;
+    /// The peer has marked the range in sync (`P_RS_WRITE_ACK`).
+    NET_IN_SYNC = 9;
+    /// A write; else a read.
+    WRITE = 10;
+    /// The write must be covered by a barrier ack before it may be forgotten.
+    EXPECT_BARRIER = 11;
+    /// Protocol B: completion waits for `P_RECV_ACK` (or better).
+    EXPECT_RECEIVE = 12;
+    /// Protocol C: completion waits for `P_WRITE_ACK` (or better).
+    EXPECT_WRITE = 13;
+    /// Completion is withheld because I/O is suspended.
+    FROZEN = 14;
+    /// The answer has been given to the upper layer.
+    COMPLETED = 15;
+    /// Nobody refers to the request any more.
+    DESTROYED = 16;
+    /// An empty flush: it has no range and no epoch of its own.
+    FLUSH = 17;
+    /// There was a local part. Without it the local result is not a failure but an absence.
+    HAD_LOCAL = 18;
+    /// There was a part for the peer that carries data.
+    HAD_NET = 19;
+    /// Only a note (`P_OUT_OF_SYNC`) goes to the peer.
+    OOS_NOTE = 20;
+    /// The local part ended in an error.
+    LOCAL_ERROR = 21;
+    /// The peer said that it could not do its part; nothing it says later changes that.
+    NET_FAILED = 22;
+}
+
+/// The protocol letter that was in force when a write was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replication {
+    /// Protocol A: done when the packet was handed to TCP.
+    A,
+    /// Protocol B: done when the peer received it.
+    B,
+    /// Protocol C: done when the peer's disk has it.
+    C,
+}
+
+/// What of a request goes to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// Nothing.
+    None,
+    /// The data of a write.
+    Data(Replication),
+    /// Only the news that the range is out of sync.
+    OutOfSyncNote,
+    /// A read is answered by the peer.
+    Read,
+    /// An empty flush that waits for the barrier acks of all earlier epochs.
+    Flush,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The submitting task has done all it had to do.
+    Submitted,
+    /// The local disk has answered.
+    Local {
+        /// Whether it succeeded.
+        ok: bool,
+    },
+    /// The sender has handed the whole packet to the socket.
+    HandedToSocket,
+    /// The sender gave up on the request: the link is gone.
+    SendCanceled,
+    /// `P_RECV_ACK`.
+    ReceiveAck,
+    /// `P_WRITE_ACK`; with `in_sync` `P_RS_WRITE_ACK`.
+    WriteAck {
+        /// The peer marked the range in sync.
+        in_sync: bool,
+    },
+    /// `P_NEG_ACK` or `P_NEG_DREPLY`.
+    NegAck,
+    /// The data of a remote read has arrived.
+    DataReceived,
+    /// The barrier ack of the write's epoch, or for a flush of the last epoch before it.
+    BarrierAck,
+    /// The link is gone and nothing of it can count any more.
+    ConnectionLost,
+    /// I/O goes on: withheld completions are given.
+    Thawed,
+}
+
+/// Why an event cannot be. The peer's packet is to be refused with the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordError {
+    /// The peer acknowledges what it was not sent, or acknowledges it again.
+    UnexpectedAck,
+}
+
+/// How a request ended for the upper layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// At least one copy has the data, or delivered it.
+    Success,
+    /// No copy has.
+    Error,
+}
+
+/// What the winner of a transition has to do, in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Duties {
+    /// Mark the request's range out of sync: it is on one disk at most. Before `complete`.
+    pub set_out_of_sync: bool,
+    /// Close the epoch of the request if it is still open: dependent writes come later.
+    pub close_epoch: bool,
+    /// Answer the upper layer.
+    pub complete: Option<Outcome>,
+    /// Mark fully covered blocks in sync: both disks have the same data.
+    pub set_in_sync: bool,
+    /// Give the slot back.
+    pub destroy: bool,
+}
+
+/// The state of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReqWord(u32);
+
+impl ReqWord {
+    /// The word of a fresh write: `local` says whether the local disk takes part.
+    #[must_use]
+    pub fn write(local: bool, remote: Remote) -> Self {
+        let mut w = SUBMITTING | WRITE;
+        if local {
+            w |= LOCAL_PENDING | HAD_LOCAL;
+        }
+        w |= match remote {
+            Remote::Data(p) => {
+                NET_QUEUED
+                    | NET_PENDING
+                    | EXPECT_BARRIER
+                    | HAD_NET
+                    | match p {
+                        Replication::A => 0,
+                        Replication::B => EXPECT_RECEIVE,
+                        Replication::C => EXPECT_WRITE,
+                    }
+            }
+            Remote::OutOfSyncNote => NET_QUEUED | OOS_NOTE,
+            Remote::Flush => NET_QUEUED | NET_PENDING | FLUSH,
+            Remote::Read | Remote::None => 0,
+        };
+        Self(w)
+    }
+
+    /// The word of an empty flush that only concerns the local disk.
+    #[must_use]
+    pub fn flush(local: bool, remote: bool) -> Self {
+        let base = Self::write(local, if remote { Remote::Flush } else { Remote::None });
+        Self(base.0 | FLUSH)
+    }
+
+    /// The word of a read that the peer answers.
+    #[must_use]
+    pub fn remote_read() -> Self {
+        Self(SUBMITTING | NET_QUEUED | NET_PENDING | HAD_NET)
+    }
+
+    /// The word as it is kept in an atomic.
+    #[must_use]
+    pub fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    /// Takes back what [`ReqWord::to_bits`] gave.
+    #[must_use]
+    pub fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// Whether this is a write (flushes included).
+    #[must_use]
+    pub fn is_write(self) -> bool {
+        self.has(WRITE)
+    }
+
+    /// Whether this is an empty flush.
+    #[must_use]
+    pub fn is_flush(self) -> bool {
+        self.has(FLUSH)
+    }
+
+    /// Whether only an out-of-sync note goes to the peer.
+    #[must_use]
+    pub fn is_note(self) -> bool {
+        self.has(OOS_NOTE)
+    }
+
+    /// Whether data of this request went or goes to the peer and the barrier ack is not here yet.
+    #[must_use]
+    pub fn awaits_peer(self) -> bool {
+        !self.has(NET_DONE) && self.0 & (HAD_NET | NET_PENDING | NET_QUEUED) != 0
+    }
+
+    /// Whether an answer of the peer holds completion back right now.
+    #[must_use]
+    pub fn net_pending(self) -> bool {
+        self.has(NET_PENDING)
+    }
+
+    /// Whether the request was completely handed to the socket and is not done yet: in flight.
+    #[must_use]
+    pub fn in_flight(self) -> bool {
+        self.has(NET_SENT) && !self.has(NET_DONE)
+    }
+
+    /// Whether the local disk has not answered yet.
+    #[must_use]
+    pub fn local_pending(self) -> bool {
+        self.has(LOCAL_PENDING)
+    }
+
+    /// Whether the upper layer has its answer.
+    #[must_use]
+    pub fn completed(self) -> bool {
+        self.has(COMPLETED)
+    }
+
+    fn has(self, bit: u32) -> bool {
+        self.0 & bit != 0
+    }
+
+    /// Applies one event. `frozen` says whether I/O is suspended now: then completion is withheld
+    /// until [`Event::Thawed`] or [`Event::ConnectionLost`].
+    ///
+    /// # Errors
+    ///
+    /// [`WordError`] when a peer's packet does not fit the request; the word is unchanged then.
+    pub fn apply(self, event: Event, frozen: bool) -> Result<(Self, Duties), WordError> {
+        let mut w = self.0;
+        match event {
+            Event::Submitted => w &= !SUBMITTING,
+            Event::Local { ok } => {
+                w = (w & !LOCAL_PENDING) | LOCAL_DONE | if ok { LOCAL_OK } else { LOCAL_ERROR };
+            }
+            Event::HandedToSocket => w = sent(w),
+            Event::SendCanceled => w &= !NET_QUEUED,
+            Event::ReceiveAck | Event::WriteAck { .. } | Event::NegAck | Event::DataReceived => {
+                w = answered(w, event)?;
+            }
+            Event::BarrierAck => {
+                if w & (EXPECT_BARRIER | FLUSH) == 0 || w & NET_DONE != 0 {
+                    return Err(WordError::UnexpectedAck);
+                }
+                if w & (EXPECT_WRITE | EXPECT_RECEIVE) != 0 && w & NET_PENDING != 0 {
+                    // The sheet: a barrier ack comes after the acks of all writes of its epoch.
+                    return Err(WordError::UnexpectedAck);
+                }
+                if w & NET_PENDING != 0 {
+                    // A flush, or a protocol A write whose acks overtook the sender's return.
+                    w |= NET_OK;
+                }
+                w = (w & !NET_PENDING) | NET_DONE;
+            }
+            Event::ConnectionLost => {
+                if w & (HAD_NET | NET_PENDING | OOS_NOTE) != 0 && w & NET_DONE == 0 {
+                    // The peer may have had it only in a volatile cache: nothing counts.
+                    w &= !(NET_OK | NET_PENDING | NET_IN_SYNC);
+                    w |= NET_DONE;
+                }
+                w &= !(FROZEN | NET_QUEUED);
+            }
+            Event::Thawed => w &= !FROZEN,
+        }
+        let thaws = matches!(event, Event::Thawed | Event::ConnectionLost);
+        if frozen && !thaws && w & COMPLETED == 0 {
+            w |= FROZEN;
+        }
+        Ok(settle(w, self.0))
+    }
+}
+
+/// The packet is out. Protocol A writes wait for nothing else; notes are done.
+fn sent(mut w: u32) -> u32 {
+    w &= !NET_QUEUED;
+    if w & OOS_NOTE != 0 {
+        return w | NET_DONE;
+    }
+    if w & FLUSH != 0 {
+        return w;
+    }
+    w |= NET_SENT;
+    if w & WRITE != 0 && w & (EXPECT_RECEIVE | EXPECT_WRITE) == 0 && w & NET_PENDING != 0 {
+        w = (w & !NET_PENDING) | NET_OK;
+    }
+    w
+}
+
+/// An answer of the peer to this one request. It may overtake [`Event::HandedToSocket`]: the peer
+/// can be faster than the sender's return from the socket call.
+fn answered(w: u32, event: Event) -> Result<u32, WordError> {
+    let data = w & HAD_NET != 0 && w & (NET_DONE | NET_FAILED) == 0;
+    let write = w & WRITE != 0;
+    match event {
+        Event::ReceiveAck if data && write && w & EXPECT_RECEIVE != 0 => {
+            Ok((w & !NET_PENDING) | NET_OK)
+        }
+        // A and B writes get a write ack too while a resync runs.
+        Event::WriteAck { in_sync } if data && write => {
+            let sis = if in_sync { NET_IN_SYNC } else { 0 };
+            Ok((w & !NET_PENDING) | NET_OK | sis)
+        }
+        // In every protocol; the request keeps waiting for its barrier ack.
+        Event::NegAck if data && write => {
+            Ok((w & !(NET_PENDING | NET_OK | NET_IN_SYNC)) | NET_FAILED)
+        }
+        Event::NegAck if data && w & NET_PENDING != 0 => {
+            Ok((w & !(NET_PENDING | NET_OK)) | NET_DONE)
+        }
+        Event::DataReceived if data && !write && w & NET_PENDING != 0 => {
+            Ok((w & !NET_PENDING) | NET_OK | NET_DONE)
+        }
+        _ => Err(WordError::UnexpectedAck),
+    }
+}
+
+/// Finds out whether the request is complete or gone now, and what that asks for.
+fn settle(mut w: u32, before: u32) -> (ReqWord, Duties) {
+    let mut duties = Duties::default();
+    let waits = SUBMITTING | LOCAL_PENDING | NET_QUEUED | NET_PENDING | FROZEN;
+    if w & COMPLETED == 0 && w & waits == 0 {
+        w |= COMPLETED;
+        let ok = w & (LOCAL_OK | NET_OK) != 0;
+        duties.complete = Some(if ok { Outcome::Success } else { Outcome::Error });
+        duties.close_epoch = w & HAD_NET != 0 && w & WRITE != 0;
+        if w & WRITE != 0 && w & FLUSH == 0 && one_sided(w) {
+            duties.set_out_of_sync = true;
+        }
+    }
+    let tracked = w & EXPECT_BARRIER != 0 && w & NET_DONE == 0;
+    if w & COMPLETED != 0 && w & DESTROYED == 0 && !tracked && w & LOCAL_PENDING == 0 {
+        w |= DESTROYED;
+        duties.destroy = true;
+        if w & WRITE != 0 && w & FLUSH == 0 {
+            let both = w & LOCAL_OK != 0 && w & NET_OK != 0;
+            duties.set_out_of_sync |= !both;
+            duties.set_in_sync = both && w & NET_IN_SYNC != 0;
+        }
+    }
+    debug_assert!(before & COMPLETED == 0 || w & COMPLETED != 0);
+    (ReqWord(w), duties)
+}
+
+/// Whether the write is known to be on one disk at most.
+fn one_sided(w: u32) -> bool {
+    w & LOCAL_OK == 0 || w & NET_OK == 0
+}
