@@ -1,2 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Typed settings of a resource, its connection and its disks, with ranges and defaults.
+//!
+//! One table per kind of setting serves everybody: the kernel module fills the structs from
+//! netlink attributes, drbdsetup reads options and prints `show` and help with it, the
+//! configuration parser checks words and ranges with it. See docs/configuration.md.
+//!
+//! The tables are [`DiskConf`], [`NetConf`], [`ResOpts`] (through
+//! [`Nest::SET`](crate::genl::Nest::SET)); each row holds the attribute's number and layout and an
+//! [`OptionSpec`].
+
+pub mod disk;
+pub mod net;
+pub mod option;
+pub mod resource;
+pub mod secret;
+pub mod words;
+
+pub use disk::DiskConf;
+pub use net::NetConf;
+pub use option::{EnumValue, OptionKind, OptionSpec, Scale};
+pub use resource::ResOpts;
+pub use secret::Secret;
