@@ -45,15 +45,6 @@ pub const FIXED_AREA_SECTORS: u64 = 262_144;
 /// The current UUID of a device that has never had data.
 pub const UUID_JUST_CREATED: u64 = 4;
 
-/// Rounds `value` up to a multiple of `unit`; `None` on overflow or a zero unit.
-#[must_use]
-pub(crate) const fn align_up(value: u64, unit: u64) -> Option<u64> {
-    match value.checked_next_multiple_of(unit) {
-        Some(rounded) => Some(rounded),
-        None => None,
-    }
-}
-
 /// Rounds `value` down to a multiple of 8 sectors, the size of a block.
 #[must_use]
 pub(crate) const fn block_floor(value: u64) -> u64 {

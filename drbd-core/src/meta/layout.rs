@@ -8,8 +8,7 @@
 use super::al::AlLayout;
 use super::superblock::Superblock;
 use super::{
-    align_up, block_floor, BLOCK_SECTORS, FIXED_AREA_SECTORS, SECTORS_PER_BIT,
-    SECTORS_PER_BITMAP_BLOCK,
+    block_floor, BLOCK_SECTORS, FIXED_AREA_SECTORS, SECTORS_PER_BIT, SECTORS_PER_BITMAP_BLOCK,
 };
 
 /// Sectors of the largest device with flexible or internal metadata.
@@ -169,7 +168,8 @@ impl Layout {
     /// Sectors of on-disk bitmap for a device of `capacity` sectors: whole blocks.
     #[must_use]
     pub fn bitmap_sectors_for(capacity: u64) -> Option<u64> {
-        align_up(capacity, SECTORS_PER_BITMAP_BLOCK)
+        capacity
+            .checked_next_multiple_of(SECTORS_PER_BITMAP_BLOCK)
             .map(|sectors| (sectors / SECTORS_PER_BITMAP_BLOCK).saturating_mul(BLOCK_SECTORS))
     }
 
