@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The module `drbd`: what is set up when it is loaded and taken down when it is unloaded.
 
+#![deny(unsafe_code)]
+
 use drbd_core as _;
 use kernel::prelude::*;
+
+pub(crate) mod sys;
 
 module! {
     type: Drbd,

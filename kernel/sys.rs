@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe faces of the kernel facilities that this module stands on; one file per facility.
+//!
+//! This folder is the only place where `unsafe` and `bindings` may be named. What C offers only as
+//! an inline function or as a macro comes through `shim*.c`, which hold no decisions.
+//!
+//! Rules that hold for the whole folder:
+//! - A type owns what its constructor took, and gives it back when dropped.
+//! - A function that may sleep says so; one that may be called from interrupts says that too.
+//! - Words that only Rust code touches are `core` atomics (they compile to single instructions);
+//!   words shared with C go through the kernel's own accessors.
+
+#![allow(unsafe_code)]
+#![allow(dead_code, unused_imports)]
+
+pub(crate) mod llist;
+pub(crate) mod memalloc;
+pub(crate) mod thread;
+pub(crate) mod time;
+pub(crate) mod timer;
+pub(crate) mod wait;
+pub(crate) mod workqueue;
+
+mod ffi;
+
+/// A spin lock that keeps interrupts off while it is held: for data that completions touch.
+pub(crate) use kernel::sync::new_spinlock_irq;
+pub(crate) use kernel::sync::SpinLockIrq;
+/// Sleepable read-copy update: readers that may sleep, and a writer that waits for them.
+pub(crate) use kernel::sync::srcu::{
+    new_srcu,
+    Guard as SrcuGuard,
+    Srcu, //
+};
