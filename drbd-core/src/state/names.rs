@@ -225,6 +225,13 @@ impl Conn {
         (Conn::SyncSource..=Conn::PausedSyncT).contains(&self)
     }
 
+    /// What notifications call the replication state of a peer device: never below
+    /// WFReportParams.
+    #[must_use]
+    pub fn replication(self) -> Conn {
+        self.max(Conn::WFReportParams)
+    }
+
     /// The handshake is done: Connected or better.
     #[must_use]
     pub fn is_connected(self) -> bool {

@@ -178,8 +178,9 @@ impl Default for DeviceState {
 }
 
 impl fmt::Display for DeviceState {
-    /// `{ cs:… ro:…/… ds:…/… }` and the flags in the style of `/proc/drbd`: `r` or `s` for I/O,
-    /// then `a`, `p`, `u` for what pauses the resync.
+    /// `{ cs:… ro:…/… ds:…/… r----- }`, as the kernel log shows a refused change. The flags: `s`
+    /// or `r` for I/O suspended or running; `a`, `p`, `u` for what pauses the resync; `F` and `N`
+    /// for I/O suspended by fencing and for lack of data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DeviceState {
             role,
@@ -189,13 +190,16 @@ impl fmt::Display for DeviceState {
             pdsk,
             ..
         } = self;
+        let flag = |on: bool, c: char| if on { c } else { '-' };
         write!(
             f,
-            "{{ cs:{conn} ro:{role}/{peer} ds:{disk}/{pdsk} {}{}{}{} }}",
+            "{{ cs:{conn} ro:{role}/{peer} ds:{disk}/{pdsk} {}{}{}{}{}{} }}",
             if self.is_suspended() { 's' } else { 'r' },
-            if self.aftr_isp { 'a' } else { '-' },
-            if self.peer_isp { 'p' } else { '-' },
-            if self.user_isp { 'u' } else { '-' },
+            flag(self.aftr_isp, 'a'),
+            flag(self.peer_isp, 'p'),
+            flag(self.user_isp, 'u'),
+            flag(self.susp_fen, 'F'),
+            flag(self.susp_nod, 'N'),
         )
     }
 }
