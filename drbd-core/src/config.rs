@@ -10,14 +10,21 @@
 //! [`OptionSpec`].
 
 pub mod disk;
+pub mod gate;
 pub mod net;
+pub mod number;
 pub mod option;
 pub mod resource;
 pub mod secret;
 pub mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use disk::DiskConf;
+pub use gate::{first_unbuilt, unbuilt, Unbuilt};
 pub use net::NetConf;
+pub use number::{parse_number, NumberError};
 pub use option::{EnumValue, OptionKind, OptionSpec, Scale};
 pub use resource::ResOpts;
 pub use secret::Secret;

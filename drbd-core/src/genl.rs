@@ -43,6 +43,7 @@ pub use code::{ErrCode, RetCode, StateCode};
 pub use context::Context;
 pub use nest::{Field, Flags, Given, Kind, Nest, Set};
 pub use op::{Needs, Op, OpKind};
+pub use request::ResizeParms;
 pub use value::{Address, History, Text, Uuids, Value};
 pub use write::{Audience, Mark, Overflow, Style, Writer};
 
@@ -86,7 +87,10 @@ impl Header {
     /// A reply, dump entry or event about `minor` with this return code.
     #[must_use]
     pub const fn reply(minor: u32, code: RetCode) -> Self {
-        Self { minor, word: u32::from_ne_bytes(code.0.to_ne_bytes()) }
+        Self {
+            minor,
+            word: u32::from_ne_bytes(code.0.to_ne_bytes()),
+        }
     }
 
     /// Splits a header off the bytes that follow the generic-netlink header.
@@ -97,8 +101,10 @@ impl Header {
     pub fn parse(bytes: &[u8]) -> Result<(Self, &[u8]), AttrError> {
         let (minor, rest) = bytes.split_first_chunk::<4>().ok_or(AttrError::Truncated)?;
         let (word, rest) = rest.split_first_chunk::<4>().ok_or(AttrError::Truncated)?;
-        let header =
-            Self { minor: u32::from_ne_bytes(*minor), word: u32::from_ne_bytes(*word) };
+        let header = Self {
+            minor: u32::from_ne_bytes(*minor),
+            word: u32::from_ne_bytes(*word),
+        };
         Ok((header, rest))
     }
 

@@ -88,9 +88,21 @@ nest! {
             option(OptionSpec::boolean("discard-zeroes-if-aligned", true));
         /// Resync in pieces of so many bytes that can be discarded; 0: off.
         rs_discard_granularity: u32 = 25 option(OptionSpec::number(
-            "rs-discard-granularity", (0, 0, 1_048_576), Scale::One, "bytes"));
+            "rs-discard-granularity", (0, 0, 1_048_576), Scale::One, ""));
         /// Never use WRITE SAME.
         disable_write_same: bool = 26 option(OptionSpec::boolean("disable-write-same", false));
+    }
+}
+
+impl DiskConf {
+    /// Brings values that would not work into range, as the kernel does without a word.
+    ///
+    /// What depends on the disk (the most `al_extents` that its metadata hold, the granularity of
+    /// its discards) is cut by the caller.
+    pub fn sanitize(&mut self) {
+        self.resync_rate = self.resync_rate.max(1);
+        self.al_extents = self.al_extents.max(AL_EXTENTS_MIN);
+        self.c_plan_ahead = self.c_plan_ahead.min(PLAN_AHEAD_MAX_DS);
     }
 }
 

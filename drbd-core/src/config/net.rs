@@ -4,9 +4,9 @@
 use super::{
     option::{OptionSpec, Scale},
     secret::Secret,
-    words::{AfterSb0p, AfterSb1p, AfterSb2p, OnCongestion, Protocol, RrConflict},
+    words::{AfterSb0p, AfterSb1p, AfterSb2p, Fencing, OnCongestion, Protocol, RrConflict},
 };
-use crate::genl::{nest_macro::nest, Address, Text};
+use crate::genl::{nest_macro::nest, Address, ErrCode, Text};
 
 /// Name of a digest.
 pub type AlgName = Text<64>;
@@ -99,10 +99,70 @@ nest! {
             option(OptionSpec::boolean("csums-after-crash-only", false));
         /// How long a new socket is checked, in 0.1 s; 0: as `ping_timeo`.
         sock_check_timeo: u32 = 34 option(OptionSpec::number(
-            "socket-check-timeout", (0, 0, 300), Scale::One, "1/10 seconds"));
+            "socket-check-timeout", (0, 0, 300), Scale::One, ""));
         /// A second own address. The driver of Linux 7.3 does not know it.
         my_addr2: Address = 35 option(OptionSpec::address("alternate-address"));
         /// A second address of the peer. The driver of Linux 7.3 does not know it.
         peer_addr2: Address = 36 option(OptionSpec::address("alternate-peer-address"));
+    }
+}
+
+/// Fields in the order in which stock tools list and print their options; what only connect takes
+/// is in [`CONNECT_OPTION_ORDER`].
+pub const NET_OPTION_ORDER: &[u16] = &[
+    6, 8, 15, 14, 16, 7, 9, 11, 12, 13, 24, 2, 1, 17, 18, 19, 27, 20, 10, 3, 26, 21, 22, 23, 5, 33,
+    4, 29, 34,
+];
+
+/// Fields that only connect takes, in stock's order. They come before the others.
+pub const CONNECT_OPTION_ORDER: &[u16] = &[28, 25, 35, 36];
+
+/// What [`NetConf::check`] has to know about the resource.
+#[derive(Clone, Copy, Debug)]
+pub struct NetSituation<'a> {
+    /// The settings in force and the agreed protocol version, if the connection is established.
+    pub established: Option<(&'a NetConf, u32)>,
+    /// The highest role of this node and of the peer are both Primary.
+    pub both_primary: bool,
+    /// Per volume with a disk: its fencing policy. Per volume without: `None`. And whether the
+    /// volume is Primary here.
+    pub volumes: &'a [(Option<Fencing>, bool)],
+}
+
+impl NetConf {
+    /// The rules that a connection's settings obey, in the order of docs/interface.md (connect,
+    /// net-options). Algorithms are looked up by the caller.
+    ///
+    /// # Errors
+    ///
+    /// The code to answer with.
+    pub fn check(&self, situation: &NetSituation<'_>) -> Result<(), ErrCode> {
+        if let Some((old, version)) = situation.established {
+            let differs = self.wire_protocol != old.wire_protocol
+                || self.two_primaries != old.two_primaries
+                || self.integrity_alg != old.integrity_alg;
+            if version < 100 && differs {
+                return Err(ErrCode::NeedApv100);
+            }
+        }
+        if !self.two_primaries && situation.both_primary {
+            return Err(ErrCode::NeedAllowTwoPri);
+        }
+        if self.two_primaries && self.wire_protocol != Protocol::C {
+            return Err(ErrCode::NotProtoC);
+        }
+        for (fencing, is_primary) in situation.volumes {
+            let stonith = *fencing == Some(Fencing::ResourceAndStonith);
+            if stonith && self.wire_protocol == Protocol::A {
+                return Err(ErrCode::StonithAndProtA);
+            }
+            if *is_primary && self.discard_my_data {
+                return Err(ErrCode::DiscardImpossible);
+            }
+        }
+        if self.on_congestion != OnCongestion::Block && self.wire_protocol != Protocol::A {
+            return Err(ErrCode::CongNotProtoA);
+        }
+        Ok(())
     }
 }

@@ -14,3 +14,6 @@ nest! {
             option(OptionSpec::words("on-no-data-accessible", 0, OnNoData::WORDS));
     }
 }
+
+/// Fields in the order in which stock tools list and print their options.
+pub const RESOURCE_OPTION_ORDER: &[u16] = &[1, 2];

@@ -158,8 +158,8 @@ pub trait Nest: Default + Clone {
     /// Sets every field that `SET_DEFAULTS` concerns back to its default.
     fn reset(&mut self);
 
-    /// The value of a field as a number of the option table; `None` for text, blobs, absent
-    /// values and unknown numbers.
+    /// The value of a field as a number of the option table, see [`super::Value::number`]; `None`
+    /// also for fields that do not exist.
     #[must_use]
     fn number(&self, field: u16) -> Option<i64>;
 

@@ -34,7 +34,8 @@ pub trait Value: Sized {
     #[must_use]
     fn from_default(number: i64) -> Self;
 
-    /// The value as a number of the option table: flags are 0 or 1, absent values and text none.
+    /// The value as a number of the option table. Flags are 0 or 1; text and addresses 0 if empty,
+    /// else 1; absent values and what no option sets have none.
     #[must_use]
     fn number(&self) -> Option<i64> {
         None
@@ -206,15 +207,7 @@ impl<const N: usize> Value for Text<N> {
     const KIND: Kind = Kind::Text { max: Self::MAX };
 
     fn get(attr: &Attr<'_>) -> Result<Self, AttrError> {
-        let payload = attr.payload();
-        let number = attr.number();
-        // Only what stands before the first NUL counts, and there must be one.
-        let len = payload
-            .iter()
-            .position(|byte| *byte == 0)
-            .ok_or(AttrError::Length(number))?;
-        let text = payload.get(..len).ok_or(AttrError::Length(number))?;
-        Self::new(text).ok_or(AttrError::TooLong(number))
+        Self::new(text_of(attr)?).ok_or(AttrError::TooLong(attr.number()))
     }
 
     fn put(&self, raw_type: u16, writer: &mut Writer<'_>) -> Result<(), Overflow> {
@@ -224,6 +217,18 @@ impl<const N: usize> Value for Text<N> {
     fn from_default(_: i64) -> Self {
         Self::EMPTY
     }
+
+    fn number(&self) -> Option<i64> {
+        Some(i64::from(!self.is_empty()))
+    }
+}
+
+/// The bytes before the NUL, and there must be one; what stands behind it does not count.
+pub(crate) fn text_of<'a>(attr: &Attr<'a>) -> Result<&'a [u8], AttrError> {
+    let payload = attr.payload();
+    let end = payload.iter().position(|byte| *byte == 0);
+    end.and_then(|end| payload.get(..end))
+        .ok_or(AttrError::Length(attr.number()))
 }
 
 /// A socket address as the tools send it: raw `sockaddr_in` or `sockaddr_in6`.
@@ -305,6 +310,10 @@ impl Value for Address {
 
     fn from_default(_: i64) -> Self {
         Self::NONE
+    }
+
+    fn number(&self) -> Option<i64> {
+        Some(i64::from(!self.is_empty()))
     }
 }
 
