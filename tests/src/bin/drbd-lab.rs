@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The lab's command line.
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use drbd_lab::error::{LabError, Result};
+use drbd_lab::image::Image;
+use drbd_lab::lab::{Lab, Setup};
+use drbd_lab::machine::Hardware;
+use drbd_lab::protocol::Reply;
+use drbd_lab::stack::{Build, Stack};
+use drbd_lab::{klog, paths};
+
+/// Boots machines with the stock kernel and runs scenarios on them.
+#[derive(Debug, Parser)]
+#[command(name = "drbd-lab", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make the guests' image if it is not in the cache, and print its path.
+    Image,
+    /// Boot, push files, run a shell command, show what it says, leave with its exit code.
+    Run(Run),
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// How many machines; the command runs on each, one after the other.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    nodes: u8,
+    /// Push a file before: HOST, or HOST:GUEST; without GUEST it goes to /lab/<its name>.
+    #[arg(long, value_name = "HOST[:GUEST]")]
+    push: Vec<String>,
+    /// What to install first: `ours` takes build/drbd.ko and build/sbin (see --build).
+    #[arg(long, default_value = "c")]
+    stack: Stack,
+    /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
+    #[arg(long, value_name = "FOLDER")]
+    build: Option<PathBuf>,
+    /// Print the kernel log of each machine at the end.
+    #[arg(long)]
+    dmesg: bool,
+    /// Memory of each machine in MiB.
+    #[arg(long, default_value_t = 512)]
+    memory: u32,
+    /// Virtual processors of each machine.
+    #[arg(long, default_value_t = 2)]
+    cpus: u32,
+    /// Sizes of /dev/data0, /dev/data1, … in MiB.
+    #[arg(long, value_delimiter = ',', default_value = "64,64")]
+    disks: Vec<u32>,
+    /// Give up after so many seconds.
+    #[arg(long, default_value_t = 600)]
+    timeout: u64,
+    /// The shell command; several words are joined with spaces.
+    #[arg(required = true, trailing_var_arg = true)]
+    shell: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Action::Image => image(),
+        Action::Run(run) => run.carry_out(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("drbd-lab: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn image() -> Result<ExitCode> {
+    println!("{}", Image::get()?.root.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build_folder(given: Option<&Path>) -> Result<Build> {
+    match given {
+        Some(folder) => Ok(Build {
+            module: folder.join("drbd.ko"),
+            tools: folder.join("sbin"),
+        }),
+        None => Ok(Build::of(&paths::checkout()?)),
+    }
+}
+
+impl Run {
+    fn carry_out(self) -> Result<ExitCode> {
+        let lab = Lab::boot(Setup {
+            stacks: vec![self.stack; self.nodes.into()],
+            hardware: Hardware {
+                memory_mib: self.memory,
+                cpus: self.cpus,
+                disks_mib: self.disks.clone(),
+            },
+            folder: paths::new_run()?,
+            build: build_folder(self.build.as_deref())?,
+        })?;
+        let mut worst = 0;
+        for node in lab.nodes() {
+            for push in &self.push {
+                let (host, guest) = match push.split_once(':') {
+                    Some((host, guest)) => (Path::new(host), guest.to_owned()),
+                    None => {
+                        let host = Path::new(push);
+                        let name = host.file_name().unwrap_or_default().to_string_lossy();
+                        (host, format!("/lab/{name}"))
+                    }
+                };
+                node.push(host, &guest, 0o755)?;
+            }
+        }
+        for node in lab.nodes() {
+            let job = node.start_sh(&self.shell.join(" "))?;
+            let code = job.stream(Duration::from_secs(self.timeout), |reply, data| {
+                // A reader that went away does not matter to the guest.
+                let _ = match reply {
+                    Reply::Err => std::io::stderr().write_all(data),
+                    _ => std::io::stdout().write_all(data),
+                };
+            });
+            let log = node.complete_log()?;
+            if self.dmesg {
+                eprintln!("--- kernel log of {}", node.name());
+                eprintln!("{}", log.trim_end());
+            } else if let Some(trouble) = klog::trouble(&log, &[]) {
+                eprintln!(
+                    "--- trouble in the kernel log of {}\n{trouble}",
+                    node.name()
+                );
+            }
+            match code {
+                Ok(code) => worst = worst.max(code),
+                Err(LabError::KernelLog { .. }) => worst = worst.max(1),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ExitCode::from(u8::try_from(worst).unwrap_or(1)))
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+//! A lab: one or two machines with a cable between them, booted once for many scenarios.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Context, LabError, Result};
+use crate::image::Image;
+use crate::machine::{Hardware, Machine, Place};
+use crate::node::Node;
+use crate::paths::SocketFolder;
+use crate::stack::{assert_module, Build, Implementation, Stack, MODULE};
+
+/// The nodes' names and addresses.
+const NODES: [(&str, &str); 2] = [("alpha", "10.0.0.1/24"), ("beta", "10.0.0.2/24")];
+
+/// How a lab is set up.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What runs on each node; as many nodes as stacks.
+    pub stacks: Vec<Stack>,
+    /// What the machines are made of.
+    pub hardware: Hardware,
+    /// Where consoles and disks go; made if missing.
+    pub folder: PathBuf,
+    /// Our module and tools.
+    pub build: Build,
+}
+
+/// Machines that run. Dropping it pulls all plugs.
+pub struct Lab {
+    setup: Setup,
+    image: Image,
+    initramfs: PathBuf,
+    nodes: Vec<Node>,
+    sockets: SocketFolder,
+}
+
+impl Lab {
+    /// Boots the machines and installs their stacks. Call it from a thread that lives as long as
+    /// the lab (see [`Machine::start`]).
+    ///
+    /// # Errors
+    /// When an image, the agent or a stack's file is missing, or a machine does not come up.
+    pub fn boot(setup: Setup) -> Result<Self> {
+        let image = Image::get()?;
+        fs::create_dir_all(&setup.folder).at("make", &setup.folder)?;
+        let initramfs = setup.folder.join("initramfs.img");
+        let content = image.initramfs(&agent()?)?;
+        fs::write(&initramfs, content).at("write", &initramfs)?;
+        let two = setup.stacks.len() > 1;
+        let mut nodes = Vec::new();
+        for (index, (&(name, address), &stack)) in NODES.iter().zip(&setup.stacks).enumerate() {
+            let folder = setup.folder.join(name);
+            fs::create_dir_all(&folder).at("make", &folder)?;
+            let peer = NODES.get(1 - index).filter(|_| two);
+            let place = Place {
+                name: name.to_owned(),
+                address: address.to_owned(),
+                peer: peer.map(|&(peer, _)| peer.to_owned()),
+                folder,
+            };
+            nodes.push(Node::new(place, stack));
+        }
+        let sockets = SocketFolder::new()?;
+        let lab = Self {
+            setup,
+            image,
+            initramfs,
+            nodes,
+            sockets,
+        };
+        // All are started before any is waited for.
+        let mut machines = Vec::new();
+        for node in &lab.nodes {
+            machines.push(lab.start(node)?);
+        }
+        for (node, machine) in lab.nodes.iter().zip(machines) {
+            lab.welcome(node, machine)?;
+        }
+        Ok(lab)
+    }
+
+    fn start(&self, node: &Node) -> Result<Machine> {
+        let hardware = &self.setup.hardware;
+        Machine::start(
+            node.place(),
+            hardware,
+            &self.image,
+            &self.initramfs,
+            &self.sockets,
+        )
+    }
+
+    fn welcome(&self, node: &Node, machine: Machine) -> Result<()> {
+        node.attach(machine)?;
+        if self.nodes.len() > 1 {
+            let hosts: String = NODES
+                .iter()
+                .map(|(name, address)| {
+                    let address = address.split('/').next().unwrap_or_default();
+                    format!("{address} {name}\n")
+                })
+                .collect();
+            node.put(
+                "/etc/hosts",
+                format!("127.0.0.1 localhost\n{hosts}").as_bytes(),
+            )?;
+        }
+        node.stack().install(node, &self.setup.build)
+    }
+
+    /// Switches a node on again after [`Node::pull_the_plug`], and waits until it is up. Its
+    /// disks are as they were; everything else is as after the first boot.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn power_on(&self, node: &Node) -> Result<()> {
+        let machine = self.start(node)?;
+        self.welcome(node, machine)
+    }
+
+    /// Both nodes: alpha and beta.
+    ///
+    /// # Panics
+    /// In a lab with one node.
+    #[must_use]
+    pub fn pair(&self) -> (&Node, &Node) {
+        match self.nodes.as_slice() {
+            [alpha, beta] => (alpha, beta),
+            _ => panic!("this lab has no two nodes"),
+        }
+    }
+
+    /// All nodes.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The kernel that runs.
+    #[must_use]
+    pub fn kernel(&self) -> &str {
+        &self.image.version
+    }
+
+    /// How the lab was set up.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+}
+
+/// Loads the module of the node's stack and makes sure that it is the one.
+///
+/// # Errors
+/// When it does not load, or another one is loaded.
+pub fn load_module(node: &Node) -> Result<()> {
+    match node.stack().module {
+        Implementation::Ours => node.sh(&format!("insmod {MODULE}"))?,
+        Implementation::C => node.sh("modprobe drbd")?,
+    };
+    assert_module(node)
+}
+
+/// The agent beside the running program.
+fn agent() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("own path")?;
+    let agent = program
+        .parent()
+        .unwrap_or(Path::new("."))
+        .join("drbd-lab-agent");
+    if agent.exists() {
+        Ok(agent)
+    } else {
+        Err(LabError::Setup(format!(
+            "{} is missing: build both programs with `cargo build -p drbd-lab`",
+            agent.display()
+        )))
+    }
+}

@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One node as a scenario sees it: commands, files, waits, cable and plug.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, Frame};
+use crate::error::{Context, LabError, Result};
+use crate::klog;
+use crate::machine::{Machine, Place};
+use crate::protocol::{Reply, Request};
+use crate::stack::Stack;
+use crate::time;
+
+/// How often a wait looks whether the kernel is still well.
+const HEALTH_CHECK: Duration = Duration::from_secs(2);
+/// How much of a file travels in one frame, in bytes.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// How a command ended and what it said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code; 128 plus the signal if one ended it.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Output {
+    /// Standard output and error, one after the other.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in self.out.lines() {
+            writeln!(f, "  {line}")?;
+        }
+        for line in self.err.lines() {
+            writeln!(f, "  stderr| {line}")?;
+        }
+        writeln!(f, "  [exit {}]", self.code)
+    }
+}
+
+/// A node while it has power.
+struct Running {
+    machine: Machine,
+    client: Arc<Client>,
+}
+
+/// A node of the lab.
+pub struct Node {
+    place: Place,
+    stack: Stack,
+    running: Mutex<Option<Running>>,
+    /// Where in the console file the log of the current scenario begins, and what it may hold.
+    log: Mutex<(u64, Vec<&'static str>)>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Node {
+    /// A node without power.
+    #[must_use]
+    pub fn new(place: Place, stack: Stack) -> Self {
+        Self {
+            place,
+            stack,
+            running: Mutex::new(None),
+            log: Mutex::new((0, Vec::new())),
+        }
+    }
+
+    /// Its host name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.place.name
+    }
+
+    /// Its address on the cable, without prefix length.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.place.address.split('/').next().unwrap_or_default()
+    }
+
+    /// What runs on it.
+    #[must_use]
+    pub fn stack(&self) -> Stack {
+        self.stack
+    }
+
+    /// Its files on the host.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn error(&self, what: impl Into<String>) -> LabError {
+        LabError::Machine {
+            node: self.name().to_owned(),
+            what: what.into(),
+        }
+    }
+
+    // Power and cable.
+
+    /// Gives a started machine to the node and waits until the guest is up.
+    ///
+    /// # Errors
+    /// When the guest does not come up; the end of its console is in the message.
+    pub fn attach(&self, machine: Machine) -> Result<()> {
+        let client = Client::connect(machine.agent_socket()).map_err(|error| {
+            let console = fs::read(self.place.console()).unwrap_or_default();
+            let console = String::from_utf8_lossy(&console);
+            let tail = console.len().saturating_sub(3000);
+            self.error(format!(
+                "did not boot: {error}\n{}",
+                console.get(tail..).unwrap_or_default()
+            ))
+        })?;
+        *locked(&self.running) = Some(Running {
+            machine,
+            client: Arc::new(client),
+        });
+        Ok(())
+    }
+
+    /// A power cut: the machine is gone at once, its disks keep what they have.
+    pub fn pull_the_plug(&self) {
+        *locked(&self.running) = None;
+    }
+
+    /// Whether the machine runs.
+    #[must_use]
+    pub fn has_power(&self) -> bool {
+        locked(&self.running)
+            .as_mut()
+            .is_some_and(|running| running.machine.is_running())
+    }
+
+    /// Pulls the network cable out of this node.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn cut_the_cable(&self) -> Result<()> {
+        self.with_machine(|machine| machine.cable(false))
+    }
+
+    /// Plugs the network cable in again.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn plug_the_cable(&self) -> Result<()> {
+        self.with_machine(|machine| machine.cable(true))
+    }
+
+    /// Stops the machine's processors until [`Node::thaw`].
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn freeze(&self) -> Result<()> {
+        self.with_machine(|machine| machine.frozen(true))
+    }
+
+    /// Lets the machine's processors go on.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn thaw(&self) -> Result<()> {
+        self.with_machine(|machine| machine.frozen(false))
+    }
+
+    fn with_machine(&self, act: impl FnOnce(&mut Machine) -> Result<()>) -> Result<()> {
+        match locked(&self.running).as_mut() {
+            Some(running) => act(&mut running.machine),
+            None => Err(self.error("has no power")),
+        }
+    }
+
+    // Calls.
+
+    fn call(&self, request: Request, data: &[u8]) -> Result<Pending<'_>> {
+        let client = locked(&self.running)
+            .as_ref()
+            .map(|running| running.client.clone())
+            .ok_or_else(|| self.error("has no power"))?;
+        let (id, frames) = client
+            .call(request, data)
+            .map_err(|error| self.error(format!("is gone: {error}")))?;
+        Ok(Pending {
+            node: self,
+            _client: client,
+            id,
+            frames,
+        })
+    }
+
+    /// Starts a program without waiting for its end.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn start(&self, argv: &[&str], input: &[u8]) -> Result<Job<'_>> {
+        let argv: Vec<String> = argv.iter().map(|&word| word.to_owned()).collect();
+        let command = argv.join(" ");
+        let env = Vec::new();
+        let pending = self.call(Request::Run { argv, env }, input)?;
+        Ok(Job {
+            pending,
+            command,
+            output: Output::default(),
+        })
+    }
+
+    /// Starts a shell command without waiting for its end.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn start_sh(&self, command: &str) -> Result<Job<'_>> {
+        let mut job = self.start(&["sh", "-c", command], b"")?;
+        command.clone_into(&mut job.command);
+        Ok(job)
+    }
+
+    /// Runs a shell command to its end, whatever that is.
+    ///
+    /// # Errors
+    /// When it does not end in time, or the machine is gone or unwell.
+    pub fn try_sh(&self, command: &str) -> Result<Output> {
+        self.start_sh(command)?.wait(time::command())
+    }
+
+    /// Runs a shell command that has to succeed; gives its standard output.
+    ///
+    /// # Errors
+    /// As [`Node::try_sh`], and when it fails.
+    pub fn sh(&self, command: &str) -> Result<String> {
+        self.sh_within(command, time::command())
+    }
+
+    /// [`Node::sh`] for a command that may take long.
+    ///
+    /// # Errors
+    /// As [`Node::sh`].
+    pub fn sh_within(&self, command: &str, limit: Duration) -> Result<String> {
+        self.start_sh(command)?.succeed(limit)
+    }
+
+    /// Runs a shell command that has to fail with this exit code; gives all that it said.
+    ///
+    /// # Errors
+    /// As [`Node::try_sh`], and when it ends otherwise.
+    pub fn refuses(&self, code: i32, command: &str) -> Result<String> {
+        let output = self.try_sh(command)?;
+        if output.code == code {
+            return Ok(output.text());
+        }
+        Err(LabError::Command {
+            node: self.name().to_owned(),
+            command: command.to_owned(),
+            output,
+            wanted: format!("should have been refused with exit code {code}"),
+        })
+    }
+
+    // Files.
+
+    /// Writes a file on the node.
+    ///
+    /// # Errors
+    /// When the node refuses it.
+    pub fn put(&self, path: &str, content: &[u8]) -> Result<()> {
+        self.put_mode(path, content, 0o644)
+    }
+
+    /// Writes a file on the node with permission bits.
+    ///
+    /// # Errors
+    /// When the node refuses it.
+    pub fn put_mode(&self, path: &str, content: &[u8], mode: u32) -> Result<()> {
+        let mut rest = content;
+        let mut append = false;
+        loop {
+            let (chunk, after) = rest.split_at(rest.len().min(CHUNK_BYTES));
+            let path = path.to_owned();
+            self.call(Request::Put { path, mode, append }, chunk)?
+                .done(time::command())?;
+            append = true;
+            rest = after;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Copies a file of the host to the node.
+    ///
+    /// # Errors
+    /// When it can't be read here or written there.
+    pub fn push(&self, host: &Path, path: &str, mode: u32) -> Result<()> {
+        let content = fs::read(host).at("read", host)?;
+        self.put_mode(path, &content, mode)
+    }
+
+    /// Reads a file of the node.
+    ///
+    /// # Errors
+    /// When the node can't read it.
+    pub fn get(&self, path: &str) -> Result<Vec<u8>> {
+        let path = path.to_owned();
+        self.call(Request::Get { path }, b"")?.done(time::command())
+    }
+
+    // Waits.
+
+    /// Waits until the text of a file on the node matches; gives that text.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] with the last text; and when the machine is gone or unwell.
+    pub fn wait_file(
+        &self,
+        what: &str,
+        path: &str,
+        pattern: &str,
+        limit: Duration,
+    ) -> Result<String> {
+        let request = Request::WaitFile {
+            path: path.to_owned(),
+            pattern: pattern.to_owned(),
+            timeout_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        };
+        let mut pending = self.call(request, b"")?;
+        // The guest counts the time; a guest that can't even do that is unwell.
+        let (reply, text) = pending.next(what, limit + time::seconds(60))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        match reply {
+            Reply::Matched => Ok(text),
+            Reply::TimedOut => Err(LabError::Timeout {
+                node: self.name().to_owned(),
+                seconds: limit.as_secs(),
+                what: what.to_owned(),
+                last_seen: format!("{path}:\n{text}"),
+            }),
+            other => Err(self.error(format!("waiting for {what}: {other:?}"))),
+        }
+    }
+
+    // The kernel's log.
+
+    /// Begins a scenario's log: what was logged before is none of its business.
+    ///
+    /// # Errors
+    /// When the node does not log.
+    pub fn begin_log(&self, scenario: &str, allowed: &[&'static str]) -> Result<()> {
+        let end = self.mark(&format!("{scenario} begins"))?;
+        *locked(&self.log) = (end, allowed.to_vec());
+        Ok(())
+    }
+
+    /// Writes a line to the kernel's log and waits until the console has it; gives the position
+    /// after it.
+    fn mark(&self, text: &str) -> Result<u64> {
+        let line = format!("lab: {text}");
+        let from = fs::metadata(self.place.console()).map_or(0, |meta| meta.len());
+        self.put("/dev/kmsg", format!("<5>{line}\n").as_bytes())?;
+        let start = Instant::now();
+        loop {
+            let seen = self.console_from(from)?;
+            if let Some(at) = seen.find(&line) {
+                return Ok(from + u64::try_from(at + line.len()).unwrap_or(0));
+            }
+            if start.elapsed() > time::seconds(60) {
+                return Err(self.error(format!("the console never showed `{line}`")));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn console_from(&self, offset: u64) -> Result<String> {
+        let path = self.place.console();
+        let bytes = fs::read(&path).at("read", &path)?;
+        let from = usize::try_from(offset).unwrap_or(0);
+        Ok(String::from_utf8_lossy(bytes.get(from..).unwrap_or_default()).into_owned())
+    }
+
+    /// What the kernel has logged since the scenario began.
+    ///
+    /// # Errors
+    /// When the console's file can't be read.
+    pub fn log(&self) -> Result<String> {
+        let from = locked(&self.log).0;
+        self.console_from(from)
+    }
+
+    /// What the kernel has logged since the scenario began, up to this moment: waits until all
+    /// of it has reached the host.
+    ///
+    /// # Errors
+    /// When the node does not log.
+    pub fn complete_log(&self) -> Result<String> {
+        if self.has_power() {
+            self.mark("log read")?;
+        }
+        self.log()
+    }
+
+    /// Fails if the kernel has told of a bug since the scenario began.
+    ///
+    /// # Errors
+    /// [`LabError::KernelLog`] with the lines.
+    pub fn is_well(&self) -> Result<()> {
+        let allowed = locked(&self.log).1.clone();
+        match klog::trouble(&self.log()?, &allowed) {
+            None => Ok(()),
+            Some(lines) => Err(LabError::KernelLog {
+                node: self.name().to_owned(),
+                lines,
+            }),
+        }
+    }
+}
+
+/// A call under way.
+struct Pending<'a> {
+    node: &'a Node,
+    /// Kept so that the connection lives as long as the call.
+    _client: Arc<Client>,
+    id: u64,
+    frames: Receiver<Frame>,
+}
+
+impl Pending<'_> {
+    /// The next frame. Looks now and then whether the kernel is well.
+    fn next(&mut self, what: &str, limit: Duration) -> Result<Frame> {
+        let start = Instant::now();
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            match self.frames.recv_timeout(left.min(HEALTH_CHECK)) {
+                Ok(frame) => return Ok(frame),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.node.is_well()?;
+                    return Err(self.node.error(format!("went away during: {what}")));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.node.is_well()?;
+                    if start.elapsed() >= limit {
+                        return Err(LabError::Timeout {
+                            node: self.node.name().to_owned(),
+                            seconds: limit.as_secs(),
+                            what: what.to_owned(),
+                            last_seen: String::new(),
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Collects payloads until the request is done.
+    fn done(mut self, limit: Duration) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            match self.next("file transfer", limit)? {
+                (Reply::Out, data) => all.extend(data),
+                (Reply::Done, _) => return Ok(all),
+                (Reply::Failed { message }, _) => return Err(self.node.error(message)),
+                (other, _) => return Err(self.node.error(format!("unexpected {other:?}"))),
+            }
+        }
+    }
+}
+
+/// A program under way on a node.
+pub struct Job<'a> {
+    pending: Pending<'a>,
+    command: String,
+    output: Output,
+}
+
+impl Job<'_> {
+    /// Waits for its end, whatever that is.
+    ///
+    /// # Errors
+    /// When it does not end in time (it is killed then), or the machine is gone or unwell.
+    pub fn wait(mut self, limit: Duration) -> Result<Output> {
+        let start = Instant::now();
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            if self.step(left)? {
+                return Ok(self.output);
+            }
+        }
+    }
+
+    /// Waits for its end, which has to be success; gives its standard output.
+    ///
+    /// # Errors
+    /// As [`Job::wait`], and when it fails.
+    pub fn succeed(self, limit: Duration) -> Result<String> {
+        let node = self.pending.node.name().to_owned();
+        let command = self.command.clone();
+        let output = self.wait(limit)?;
+        if output.code == 0 {
+            return Ok(output.out);
+        }
+        Err(LabError::Command {
+            node,
+            command,
+            output,
+            wanted: "should have succeeded".into(),
+        })
+    }
+
+    /// Waits until its output so far satisfies `enough`; gives that output.
+    ///
+    /// # Errors
+    /// When it ends before, or does not get there in time.
+    pub fn until(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        enough: impl Fn(&Output) -> bool,
+    ) -> Result<Output> {
+        let start = Instant::now();
+        while !enough(&self.output) {
+            let left = limit.saturating_sub(start.elapsed());
+            if self.step(left)? && !enough(&self.output) {
+                return Err(LabError::Command {
+                    node: self.pending.node.name().to_owned(),
+                    command: self.command.clone(),
+                    output: self.output.clone(),
+                    wanted: format!("should not have ended before {what}"),
+                });
+            }
+        }
+        Ok(self.output.clone())
+    }
+
+    /// Kills the program with all that it started.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn kill(&self) -> Result<()> {
+        let target = self.pending.id;
+        self.pending
+            .node
+            .call(Request::Kill { target }, b"")?
+            .done(time::command())
+            .map(|_| ())
+    }
+
+    /// Passes its output on as it comes, until it ends; gives the exit code.
+    ///
+    /// # Errors
+    /// As [`Job::wait`].
+    pub fn stream(mut self, limit: Duration, mut sink: impl FnMut(&Reply, &[u8])) -> Result<i32> {
+        let start = Instant::now();
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            let (reply, data) = self.pending.next(&self.command, left)?;
+            match reply {
+                Reply::Exit { code } => return Ok(code),
+                Reply::Failed { message } => return Err(self.pending.node.error(message)),
+                other => sink(&other, &data),
+            }
+        }
+    }
+
+    /// Takes one frame; true when the program has ended.
+    fn step(&mut self, left: Duration) -> Result<bool> {
+        match self.pending.next(&self.command, left) {
+            Ok((Reply::Out, data)) => self.output.out.push_str(&String::from_utf8_lossy(&data)),
+            Ok((Reply::Err, data)) => self.output.err.push_str(&String::from_utf8_lossy(&data)),
+            Ok((Reply::Exit { code }, _)) => {
+                self.output.code = code;
+                return Ok(true);
+            }
+            Ok((Reply::Failed { message }, _)) => return Err(self.pending.node.error(message)),
+            Ok((other, _)) => return Err(self.pending.node.error(format!("answered {other:?}"))),
+            Err(LabError::Timeout {
+                node,
+                seconds,
+                what,
+                ..
+            }) => {
+                let _ = self.kill();
+                return Err(LabError::Timeout {
+                    node,
+                    seconds,
+                    what: format!("the end of: {what}"),
+                    last_seen: self.output.to_string(),
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(false)
+    }
+}
