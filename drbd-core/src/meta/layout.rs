@@ -257,6 +257,25 @@ impl Layout {
         }
     }
 
+    /// First sector and number of sectors of a 4 KiB page of bitmap, cut at the end of the area.
+    ///
+    /// `None` if the page lies beyond the area.
+    #[must_use]
+    pub const fn bitmap_page(&self, page: u64) -> Option<(u64, u64)> {
+        let offset = page.saturating_mul(BLOCK_SECTORS);
+        match self.bm_sectors().checked_sub(offset) {
+            Some(0) | None => None,
+            Some(left) => {
+                let sectors = if left < BLOCK_SECTORS {
+                    left
+                } else {
+                    BLOCK_SECTORS
+                };
+                Some((self.bm_sector().saturating_add(offset), sectors))
+            }
+        }
+    }
+
     /// First sector of the whole area.
     #[must_use]
     pub const fn first_sector(&self) -> u64 {

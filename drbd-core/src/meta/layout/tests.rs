@@ -123,6 +123,17 @@ fn devices_without_room() {
 }
 
 #[test]
+fn the_last_page_is_cut_at_the_end_of_the_area() {
+    let layout = internal(131_072);
+    assert_eq!(layout.bitmap_page(0), Some((layout.bm_sector(), 8)));
+    assert_eq!(layout.bitmap_page(1), None);
+    let odd = Layout::compute(MdIndex::FlexExternal, 2051, AlLayout::DEFAULT).unwrap();
+    assert_eq!(odd.bitmap_page(246), Some((72 + 246 * 8, 8)));
+    assert_eq!(odd.bitmap_page(247), Some((72 + 247 * 8, 3)));
+    assert_eq!(odd.bitmap_page(u64::MAX), None);
+}
+
+#[test]
 fn index_codes() {
     for code in [-3, -2, -1, 0, 1, 255, i32::MAX] {
         assert_eq!(MdIndex::from_code(code).map(MdIndex::code), Some(code));
