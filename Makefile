@@ -4,63 +4,76 @@
 
 CARGO := scripts/in-root cargo
 BIN   := $(or $(CARGO_TARGET_DIR),target/root)/release
-XTASK := $(CARGO) run --locked --quiet --package xtask --
+XTASK := $(CARGO) run --quiet --package xtask --
+LAB   := $(CARGO) run --quiet --release --package drbd-lab --bin drbd-lab --
 
 .DEFAULT_GOAL := all
-.PHONY: all module tools
 
 ## all: build/drbd.ko and build/sbin/{drbdadm,drbdsetup,drbdmeta}
+.PHONY: all
 all: module tools
 
-## root: the build root (what the other targets need comes by itself)
-.PHONY: root
-root:
-	@scripts/make-root
-
 ## module: build/drbd.ko, without debug information; build/module/drbd.ko has it
+.PHONY: module
 module:
 	@scripts/kbuild build/module
 	@scripts/in-root sh -ec 'test build/drbd.ko -nt build/module/drbd.ko || \
 		objcopy --strip-debug build/module/drbd.ko build/drbd.ko'
 
 ## tools: build/sbin/drbdadm and its other two names
+.PHONY: tools
 tools:
-	@$(CARGO) build --locked --release --package drbdadm
+	@$(CARGO) build --quiet --release --package drbdadm
 	@mkdir -p build/sbin
 	@test build/sbin/drbdadm -nt $(BIN)/drbdadm || \
-		$(CARGO:cargo=objcopy) --strip-debug $(BIN)/drbdadm build/sbin/drbdadm
+		scripts/in-root objcopy --strip-debug $(BIN)/drbdadm build/sbin/drbdadm
 	@ln -sf drbdadm build/sbin/drbdsetup
 	@ln -sf drbdadm build/sbin/drbdmeta
 
-# A target whose program isn't there yet says so and fails: $(call need,FOLDER,WHAT).
-define need
-@test -e $(1) || { echo "make $@: not built yet ($(2))" >&2; exit 1; }
-endef
-
-## test: everything that `check` does, then the scenarios in the lab
+## test: all that `check` does, then the scenarios on machines in the lab
+.PHONY: test
 test: check
-	$(call need,tests/Cargo.toml,no lab)
-	@$(CARGO) run --locked --quiet --release --package drbd-lab -- test
+	@$(LAB) test
 
 ## check: format, lints, unit tests, repository rules, panics; no machine is booted
+.PHONY: check
 check: all
 	@$(XTASK) check
 
-## tidy: the repository rules alone
+## tidy: the repository's rules alone
+.PHONY: tidy
 tidy:
 	@$(XTASK) tidy
-.PHONY: test check tidy
+
+## lab: the guests' image, made once and kept in the cache
+.PHONY: lab
+lab:
+	@$(LAB) image
+
+## root: the build root, made once and kept in the cache
+.PHONY: root
+root:
+	@scripts/make-root
+
+# Promised, and not there yet: they say so and fail.
+NOT_YET := demo shell bench soak oracle sim install uninstall deb
+.PHONY: $(NOT_YET)
+$(NOT_YET):
+	@echo "make $@: not built yet" >&2; exit 1
 
 ## clean: removes what was built here; the cache stays
+.PHONY: clean
 clean:
 	rm -rf build target
 
 ## distclean: clean, and removes the cache with the build root
+.PHONY: distclean
 distclean: clean
 	scripts/make-root --remove
 
 ## help: this list
+.PHONY: help
 help:
-	@sed -n 's/^## \([a-z-]*\): /\1\t/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | \
 		awk -F'\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
-.PHONY: clean distclean help
+	@echo "  not built yet: $(NOT_YET)"

@@ -17,7 +17,7 @@ const MACHINE_PATHS: [&str; 4] = [
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),
     concat!("/ho", "me/"),
-    concat!("../sha", "red"),
+    concat!("../sha", "red/"),
 ];
 /// How the address of a package mirror begins.
 const MIRRORS: [&str; 5] = [
@@ -115,11 +115,12 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Whether an absolute path that begins with `start` stands in `line`: `a/b/` has no `/b/`.
+/// Whether an absolute path below `start` stands in `line`: `a/b/c` has none below `/b/`.
 fn has_path(line: &str, start: &str) -> bool {
     line.match_indices(start).any(|(at, _)| {
+        let word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         let before = line[..at].chars().next_back();
-        !before
-            .is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '}' | ')' | '*'))
+        let after = line[at + start.len()..].chars().next();
+        !before.is_some_and(|c| word(c) || matches!(c, '}' | ')' | '*')) && after.is_some_and(word)
     })
 }
