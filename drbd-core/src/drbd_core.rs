@@ -12,6 +12,7 @@ pub mod config;
 pub mod genl;
 pub mod meta;
 pub mod peer;
+pub mod proc;
 pub mod request;
 pub mod state;
 pub mod uuid;

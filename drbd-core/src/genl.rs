@@ -15,7 +15,7 @@
 //! * Every set is a struct that implements [`Nest`]: requests in [`request`], naming in
 //!   [`context`], what the kernel tells in [`info`] and [`status`], settings in [`crate::config`].
 //! * [`Writer`] puts sets into a lent buffer.
-//! * [`ErrCode`] and [`StateCode`] are the numbers and texts of replies.
+//! * [`RetCode`] and [`ErrCode`] are the numbers and texts of replies.
 //!
 //! # Hostile input
 //!
@@ -39,7 +39,7 @@ pub mod write;
 mod tests;
 
 pub use attr::{Attr, AttrError, Attrs, TopLevel};
-pub use code::{ErrCode, RetCode, StateCode};
+pub use code::{ErrCode, RetCode};
 pub use context::Context;
 pub use nest::{Field, Flags, Given, Kind, Nest, Set};
 pub use op::{Needs, Op, OpKind};

@@ -3,6 +3,7 @@
 
 use super::option::EnumValue;
 use crate::genl::{Attr, AttrError, Kind, Overflow, Value, Writer};
+use crate::state;
 
 macro_rules! words {
     (
@@ -100,6 +101,16 @@ words! {
     }
 }
 
+impl From<Fencing> for state::Fencing {
+    fn from(fencing: Fencing) -> Self {
+        match fencing {
+            Fencing::DontCare => Self::DontCare,
+            Fencing::ResourceOnly => Self::ResourceOnly,
+            Fencing::ResourceAndStonith => Self::ResourceAndStonith,
+        }
+    }
+}
+
 words! {
     /// Split brain, no Primary.
     pub enum AfterSb0p {
@@ -172,6 +183,15 @@ words! {
         IoError = 0 "io-error";
         /// Waits.
         SuspendIo = 1 "suspend-io";
+    }
+}
+
+impl From<OnNoData> for state::OnNoData {
+    fn from(policy: OnNoData) -> Self {
+        match policy {
+            OnNoData::IoError => Self::IoError,
+            OnNoData::SuspendIo => Self::SuspendIo,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Return codes in the header of replies, and the sentences that go with them.
 //!
-//! The word holds either an [`ErrCode`] (101 and up) or a [`StateCode`] (4 and down); which one
-//! depends on the operation, see docs/interface.md.
+//! The word holds either an [`ErrCode`] (101 and up) or the result of a state change (4 and down,
+//! [`crate::state`]); which one depends on the operation, see docs/interface.md.
 
+use crate::state::{code_text, reply_code, Refusal, StateReturn};
 use core::fmt;
 
 /// The return code of a reply as it stands in the header.
@@ -26,7 +27,7 @@ impl RetCode {
         if self.0 > 100 {
             ErrCode::from_number(self.0).map(ErrCode::text)
         } else {
-            StateCode::from_number(self.0).map(StateCode::text)
+            code_text(self.0)
         }
     }
 }
@@ -37,16 +38,24 @@ impl From<ErrCode> for RetCode {
     }
 }
 
-impl From<StateCode> for RetCode {
-    fn from(code: StateCode) -> Self {
-        Self(code.number())
+impl From<StateReturn> for RetCode {
+    fn from(result: StateReturn) -> Self {
+        Self(reply_code(result))
+    }
+}
+
+impl From<Refusal> for RetCode {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.code())
     }
 }
 
 macro_rules! codes {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $number:literal, $text:expr; )* }
+        pub enum $name:ident {
+            $( $(#[$vmeta:meta])* $variant:ident = $number:literal, $text:expr; )*
+        }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,61 +232,5 @@ codes! {
         MdLayoutNoFit = 169, "Resulting AL does not fit into available meta data space\n";
         /// `ERR_IMPLICIT_SHRINK`
         ImplicitShrink = 170, "Implicit device shrinking not allowed. See kernel log.\n";
-    }
-}
-
-codes! {
-    /// Results of state changes (`SS_*`). Positive ones are successes.
-    pub enum StateCode {
-        /// `SS_CW_NO_NEED`: not a change that the peer must agree to
-        CwNoNeed = 4, "success";
-        /// `SS_CW_SUCCESS`: the peer agreed
-        CwSuccess = 3, "success";
-        /// `SS_NOTHING_TO_DO`
-        NothingToDo = 2, "success";
-        /// `SS_SUCCESS`
-        Success = 1, "success";
-        /// `SS_UNKNOWN_ERROR`
-        UnknownError = 0, "unknown error.";
-        /// `SS_TWO_PRIMARIES`
-        TwoPrimaries = -1, "Multiple primaries not allowed by config";
-        /// `SS_NO_UP_TO_DATE_DISK`
-        NoUpToDateDisk = -2, "Need access to UpToDate data";
-        /// `SS_NO_LOCAL_DISK`
-        NoLocalDisk = -4, "Can not resync without local disk";
-        /// `SS_NO_REMOTE_DISK`
-        NoRemoteDisk = -5, "Can not resync without remote disk";
-        /// `SS_CONNECTED_OUTDATES`
-        ConnectedOutdates = -6, "Refusing to be Outdated while Connected";
-        /// `SS_PRIMARY_NOP`
-        PrimaryNop = -7, "Refusing to be Primary while peer is not outdated";
-        /// `SS_RESYNC_RUNNING`
-        ResyncRunning = -8, "Can not start OV/resync since it is already active";
-        /// `SS_ALREADY_STANDALONE`
-        AlreadyStandalone = -9, "Can not disconnect a StandAlone device";
-        /// `SS_CW_FAILED_BY_PEER`
-        CwFailedByPeer = -10, "State change was refused by peer node";
-        /// `SS_IS_DISKLESS`
-        IsDiskless = -11, "Device is diskless, the requested operation requires a disk";
-        /// `SS_DEVICE_IN_USE`
-        DeviceInUse = -12, "Device is held open by someone";
-        /// `SS_NO_NET_CONFIG`
-        NoNetConfig = -13, "Have no net/connection configuration";
-        /// `SS_NO_VERIFY_ALG`
-        NoVerifyAlg = -14, "Need a verify algorithm to start online verify";
-        /// `SS_NEED_CONNECTION`
-        NeedConnection = -15, "Need a connection to start verify or resync";
-        /// `SS_LOWER_THAN_OUTDATED`
-        LowerThanOutdated = -16, "Disk state is lower than outdated";
-        /// `SS_NOT_SUPPORTED`
-        NotSupported = -17, "Peer does not support protocol";
-        /// `SS_IN_TRANSIENT_STATE`
-        InTransientState = -18, "In transient state, retry after next state change";
-        /// `SS_CONCURRENT_ST_CHG`
-        ConcurrentStChg = -19, "Concurrent state changes detected and aborted";
-        /// `SS_O_VOL_PEER_PRI`
-        OVolPeerPri = -20, "Other vol primary on peer not allowed by config";
-        /// `SS_OUTDATE_WO_CONN`
-        OutdateWoConn = -21, "Need a connection for a graceful disconnect/outdate peer";
     }
 }

@@ -12,6 +12,7 @@ use super::{
     *,
 };
 use crate::config::{DiskConf, NetConf, ResOpts};
+use crate::state::{Refusal, Success};
 use proptest::prelude::*;
 use std::{vec, vec::Vec};
 
@@ -64,7 +65,7 @@ fn header_layout() {
     assert!(header.sets_defaults());
     let [minor, flags] = [5_u32.to_ne_bytes(), 1_u32.to_ne_bytes()];
     assert_eq!(header.to_bytes(), [minor, flags].concat().as_slice());
-    let reply = Header::reply(NO_MINOR, StateCode::NoUpToDateDisk.into());
+    let reply = Header::reply(NO_MINOR, Refusal::NoUpToDateDisk.into());
     let mut raw = reply.to_bytes().to_vec();
     raw.push(9);
     let (parsed, rest) = Header::parse(&raw).expect("nine bytes");
@@ -394,9 +395,10 @@ fn codes() {
         assert_eq!(RetCode::from(*code).is_success(), *code == ErrCode::NoError);
         assert!(!code.text().is_empty());
     }
-    for code in StateCode::ALL {
-        assert_eq!(StateCode::from_number(code.number()), Some(*code));
-        assert_eq!(RetCode::from(*code).is_success(), code.number() > 0);
+    assert_eq!(RetCode::from(Ok(Success::NothingToDo)), RetCode(2));
+    for refusal in Refusal::ALL {
+        assert!(!RetCode::from(*refusal).is_success());
+        assert_eq!(RetCode::from(*refusal).text(), Some(refusal.text()));
     }
     assert_eq!(RetCode(-3).text(), None);
     assert_eq!(RetCode(106).text(), None);
