@@ -36,7 +36,7 @@ pub enum LabError {
         /// As it was given.
         command: String,
         /// What it printed and how it ended.
-        output: Output,
+        output: Box<Output>,
         /// What the scenario wanted.
         wanted: String,
     },

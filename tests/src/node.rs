@@ -270,7 +270,7 @@ impl Node {
         Err(LabError::Command {
             node: self.name().to_owned(),
             command: command.to_owned(),
-            output,
+            output: Box::new(output),
             wanted: format!("should have been refused with exit code {code}"),
         })
     }
@@ -355,6 +355,29 @@ impl Node {
             }),
             other => Err(self.error(format!("waiting for {what}: {other:?}"))),
         }
+    }
+
+    /// Waits until the line of `minor` in /proc/drbd matches, from its `cs:` on; gives the text
+    /// of the whole file.
+    ///
+    /// # Errors
+    /// As [`Node::wait_file`].
+    pub fn wait_drbd(&self, minor: u32, pattern: &str) -> Result<String> {
+        self.wait_drbd_within(minor, pattern, time::state())
+    }
+
+    /// [`Node::wait_drbd`] with a time-out of its own.
+    ///
+    /// # Errors
+    /// As [`Node::wait_file`].
+    pub fn wait_drbd_within(&self, minor: u32, pattern: &str, limit: Duration) -> Result<String> {
+        let what = format!("minor {minor} to show `{pattern}`");
+        self.wait_file(
+            &what,
+            "/proc/drbd",
+            &format!("^ *{minor}: {pattern}"),
+            limit,
+        )
     }
 
     // The kernel's log.
@@ -518,7 +541,7 @@ impl Job<'_> {
         Err(LabError::Command {
             node,
             command,
-            output,
+            output: Box::new(output),
             wanted: "should have succeeded".into(),
         })
     }
@@ -540,7 +563,7 @@ impl Job<'_> {
                 return Err(LabError::Command {
                     node: self.pending.node.name().to_owned(),
                     command: self.command.clone(),
-                    output: self.output.clone(),
+                    output: Box::new(self.output.clone()),
                     wanted: format!("should not have ended before {what}"),
                 });
             }

@@ -1,2 +1,329 @@
 // SPDX-License-Identifier: GPL-2.0
-//! To come.
+//! Runs scenarios: one boot per pairing and kind of machine, modules loaded anew for each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::error::{LabError, Result};
+use crate::lab::{load_module, Lab, Setup};
+use crate::node::Node;
+use crate::oracle::{self, Record};
+use crate::scenarios::{Oracle, Scenario};
+use crate::stack::{Build, Pair};
+
+/// What is to be run, and where things are.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The pairings.
+    pub pairs: Vec<Pair>,
+    /// Our module and tools.
+    pub build: Build,
+    /// The checkout, for the stored oracle.
+    pub checkout: PathBuf,
+    /// The folder for what the run leaves behind.
+    pub folder: PathBuf,
+    /// The kernel, as `uname -r` says it.
+    pub kernel: String,
+    /// Runs C on both nodes although its result is stored, and stores what comes out.
+    pub renew_oracle: bool,
+}
+
+/// How many scenarios ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// As they should.
+    pub passed: u32,
+    /// Otherwise.
+    pub failed: u32,
+    /// By their stored oracle; counted in `passed` too.
+    pub stored: u32,
+}
+
+/// Runs all scenarios on all pairings that they ask for; one line each on standard output.
+///
+/// # Errors
+/// Only when the results can't be kept; a scenario that fails is counted.
+pub fn run(plan: &Plan, scenarios: &[Scenario]) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for &pair in &plan.pairs {
+        let mut groups: BTreeMap<String, Vec<Scenario>> = BTreeMap::new();
+        for scenario in scenarios {
+            let is_asked = !(pair.is_oracle() && matches!(scenario.c, Oracle::NotAsked));
+            if !(scenario.asks)(pair) || !is_asked {
+                continue;
+            }
+            if pair.is_oracle() && !plan.renew_oracle {
+                if let Some(record) = oracle::stored(&plan.checkout, scenario, &plan.kernel) {
+                    line(
+                        "ok",
+                        scenario,
+                        pair,
+                        &format!("stored oracle: {}", record.result),
+                    );
+                    tally.passed += 1;
+                    tally.stored += 1;
+                    continue;
+                }
+            }
+            let key = format!("{:?}", (scenario.hardware)());
+            groups.entry(key).or_default().push(*scenario);
+        }
+        for (index, group) in groups.values().enumerate() {
+            run_group(plan, pair, index, group, &mut tally)?;
+        }
+    }
+    Ok(tally)
+}
+
+fn line(verdict: &str, scenario: &Scenario, pair: Pair, remark: &str) {
+    println!(
+        "{verdict:<4} {:<28} {pair:<22} {remark}",
+        scenario.name,
+        pair = pair.to_string()
+    );
+}
+
+/// Scenarios that share a boot. A lab in which one failed is not used for the next.
+fn run_group(
+    plan: &Plan,
+    pair: Pair,
+    index: usize,
+    group: &[Scenario],
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut lab: Option<Lab> = None;
+    for (boot, scenario) in group.iter().enumerate() {
+        let start = Instant::now();
+        let booted = match lab.take() {
+            Some(lab) => Ok(lab),
+            None => Lab::boot(Setup {
+                stacks: vec![pair.alpha, pair.beta],
+                hardware: (scenario.hardware)(),
+                folder: plan
+                    .folder
+                    .join(format!("{pair}-{index}-{boot}").replace(':', "-")),
+                build: plan.build.clone(),
+            }),
+        };
+        let (result, used) = match booted {
+            Ok(lab) => (run_one(&lab, scenario), Some(lab)),
+            Err(error) => (Err(error), None),
+        };
+        let seconds = start.elapsed().as_secs();
+        match judge(scenario, pair, &result) {
+            Ok(verdict) => {
+                tally.passed += 1;
+                line(
+                    "ok",
+                    scenario,
+                    pair,
+                    &format!("{seconds} s{}", verdict.remark()),
+                );
+                if let (true, Some(lab)) = (pair.is_oracle() && plan.renew_oracle, &used) {
+                    store_oracle(plan, scenario, lab, &verdict)?;
+                }
+            }
+            Err(complaint) => {
+                tally.failed += 1;
+                line("FAIL", scenario, pair, &format!("{seconds} s"));
+                for text in complaint.lines() {
+                    println!("     {text}");
+                }
+                if let Some(lab) = &used {
+                    keep_evidence(lab, scenario, &complaint);
+                }
+            }
+        }
+        if result.is_ok() {
+            lab = used;
+        }
+    }
+    Ok(())
+}
+
+/// How a scenario that counts as passed got there.
+enum Verdict {
+    Passed,
+    DefectShown(&'static str),
+}
+
+impl Verdict {
+    fn remark(&self) -> String {
+        match self {
+            Self::Passed => String::new(),
+            Self::DefectShown(sheet) => format!(", C fails as known: {sheet}"),
+        }
+    }
+}
+
+fn judge(
+    scenario: &Scenario,
+    pair: Pair,
+    result: &Result<()>,
+) -> std::result::Result<Verdict, String> {
+    let defect = match scenario.c {
+        Oracle::KnownDefect { sheet, shows } if pair.is_oracle() => Some((sheet, shows)),
+        _ => None,
+    };
+    match (result, defect) {
+        (Ok(()), None) => Ok(Verdict::Passed),
+        (Ok(()), Some((sheet, _))) => Err(format!("passed, but C has a known defect: {sheet}")),
+        (Err(error), None) => Err(error.to_string()),
+        (Err(error), Some((sheet, shows))) => {
+            let text = error.to_string();
+            if text.contains(shows) {
+                Ok(Verdict::DefectShown(sheet))
+            } else {
+                Err(format!(
+                    "C should have failed with `{shows}` ({sheet}), but:\n{text}"
+                ))
+            }
+        }
+    }
+}
+
+/// Prepares, runs, and cleans up; a kernel log with a bug in it fails the scenario.
+fn run_one(lab: &Lab, scenario: &Scenario) -> Result<()> {
+    prepare(lab, scenario)?;
+    let ran = catch_unwind(AssertUnwindSafe(|| (scenario.run)(lab))).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("(no text)");
+        Err(LabError::Mismatch(format!("the scenario panicked: {text}")))
+    });
+    // A kernel bug explains whatever else went wrong.
+    for node in lab.nodes() {
+        if node.has_power() {
+            node.is_well()?;
+        }
+    }
+    ran?;
+    clean_up(lab, scenario)
+}
+
+fn prepare(lab: &Lab, scenario: &Scenario) -> Result<()> {
+    for node in lab.nodes() {
+        node.begin_log(scenario.name, scenario.allowed)?;
+        node.plug_the_cable()?;
+        for index in 0..lab.setup().hardware.disks_mib.len() {
+            node.sh(&format!("blkdiscard -f -z /dev/data{index}"))?;
+        }
+        if scenario.loaded {
+            load_module(node)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes everything down. That it comes down is a part of every scenario.
+fn clean_up(lab: &Lab, scenario: &Scenario) -> Result<()> {
+    for node in lab.nodes() {
+        node.sh("swapoff -a; ! mountpoint -q /mnt || umount /mnt; udevadm settle")?;
+        if scenario.loaded {
+            node.sh("[ ! -e /etc/drbd.conf ] || drbdadm down all")?;
+        }
+    }
+    for node in lab.nodes() {
+        if scenario.loaded {
+            node.sh("udevadm settle; rmmod drbd")?;
+        }
+        node.complete_log()?;
+        node.is_well()?;
+    }
+    Ok(())
+}
+
+/// Leaves what a reader of a failure wants beside the console logs: the nodes' last states.
+fn keep_evidence(lab: &Lab, scenario: &Scenario, complaint: &str) {
+    let folder = &lab.setup().folder;
+    let _ = fs::write(folder.join(format!("{}.failure", scenario.name)), complaint);
+    for node in lab.nodes() {
+        keep_state(node, scenario);
+    }
+    println!("     see {}", folder.display());
+}
+
+fn keep_state(node: &Node, scenario: &Scenario) {
+    let path = |what: &str| {
+        node.place()
+            .folder
+            .join(format!("{}.{what}", scenario.name))
+    };
+    if let Ok(log) = node.log() {
+        let _ = fs::write(path("kernel.log"), log);
+    }
+    if !node.has_power() {
+        return;
+    }
+    let state = "cat /proc/drbd; timeout 10 drbdsetup events2 --now; \
+                 cat /etc/drbd.conf; ps axo pid,stat,wchan:32,args; mount; lsmod";
+    // The machine may be past answering: then the console has to do.
+    if let Ok(output) = node
+        .start_sh(state)
+        .and_then(|job| job.wait(crate::time::seconds(20)))
+    {
+        let _ = fs::write(path("state"), output.text());
+    }
+}
+
+fn store_oracle(plan: &Plan, scenario: &Scenario, lab: &Lab, verdict: &Verdict) -> Result<()> {
+    let Some(node) = lab.nodes().iter().find(|node| node.has_power()) else {
+        return Ok(());
+    };
+    let driver = node.sh("modinfo -F srcversion drbd")?;
+    let tools = node.sh("dpkg-query -W -f '${Version}' drbd-utils")?;
+    let record = Record {
+        scenario: scenario.name.to_owned(),
+        hash: scenario.hash(),
+        kernel: lab.kernel().to_owned(),
+        driver: driver.trim().to_owned(),
+        tools: tools.trim().to_owned(),
+        result: match verdict {
+            Verdict::Passed => "pass".to_owned(),
+            Verdict::DefectShown(sheet) => format!("known defect: {sheet}"),
+        },
+    };
+    oracle::store(&plan.checkout, scenario, &record)
+}
+
+/// Whether `name` is selected by the filters: any part of the name, or all if there are none.
+#[must_use]
+pub fn selected(name: &str, filters: &[String]) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenarios::PLAIN;
+
+    #[test]
+    fn a_known_defect_has_to_show_itself_on_c_and_only_there() {
+        let scenario = Scenario {
+            c: Oracle::KnownDefect {
+                sheet: "sheet, 1",
+                shows: "hangs",
+            },
+            ..PLAIN
+        };
+        let fails = |text: &str| Err(LabError::Mismatch(text.into()));
+        let ours: Pair = "ours:c".parse().unwrap();
+        assert!(judge(&scenario, Pair::C, &fails("it hangs")).is_ok());
+        assert!(judge(&scenario, Pair::C, &fails("something else")).is_err());
+        assert!(judge(&scenario, Pair::C, &Ok(())).is_err());
+        assert!(judge(&scenario, ours, &Ok(())).is_ok());
+        assert!(judge(&scenario, ours, &fails("it hangs")).is_err());
+    }
+
+    #[test]
+    fn filters_select_by_part_of_the_name() {
+        assert!(selected("tutorial-C", &[]));
+        assert!(selected("tutorial-C", &["rial".into()]));
+        assert!(!selected("tutorial-C", &["refusal".into()]));
+    }
+}

@@ -1,2 +1,98 @@
 // SPDX-License-Identifier: GPL-2.0
-//! To come.
+//! The scenarios, one behaviour a file.
+//!
+//! A scenario says what any pair of implementations does. It is proven on C at both nodes before
+//! it is asked of ours; where C has a known defect, it says so and C has to fail in just that way.
+
+pub mod steps;
+pub mod tutorial;
+
+use crate::error::Result;
+use crate::image::hash;
+use crate::lab::Lab;
+use crate::machine::Hardware;
+use crate::stack::Pair;
+
+/// What C on both nodes does with a scenario.
+#[derive(Debug, Clone, Copy)]
+pub enum Oracle {
+    /// It passes: otherwise the scenario is wrong.
+    Pass,
+    /// It fails by a defect that we do not copy.
+    KnownDefect {
+        /// The sheet and section that describe the defect.
+        sheet: &'static str,
+        /// A part of the failure's text: it must fail in this way and no other.
+        shows: &'static str,
+    },
+    /// It does not apply: the scenario is about something that only ours has.
+    NotAsked,
+}
+
+/// A scenario.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    /// Its name: what the command line selects it by.
+    pub name: &'static str,
+    /// What it shows, in a sentence.
+    pub about: &'static str,
+    /// Its source text: a stored oracle is good only for the text that it was made with.
+    pub source: &'static str,
+    /// What the machines need to be.
+    pub hardware: fn() -> Hardware,
+    /// What C does with it.
+    pub c: Oracle,
+    /// Whether a pairing makes sense for it.
+    pub asks: fn(Pair) -> bool,
+    /// Whether the modules are loaded before it, and unloaded after it.
+    pub loaded: bool,
+    /// Texts of bad kernel log lines that it expects.
+    pub allowed: &'static [&'static str],
+    /// The scenario itself.
+    pub run: fn(&Lab) -> Result<()>,
+}
+
+/// What most scenarios are like; a `Scenario` is written with `..PLAIN`.
+pub const PLAIN: Scenario = Scenario {
+    name: "",
+    about: "",
+    source: "",
+    hardware: Hardware::default,
+    c: Oracle::Pass,
+    asks: |_| true,
+    loaded: true,
+    allowed: &[],
+    run: |_| Ok(()),
+};
+
+impl Scenario {
+    /// Changes when the scenario's text or that of its steps does.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let steps = include_str!("scenarios/steps.rs");
+        let conf = include_str!("drbdconf.rs");
+        hash([self.name, self.source, steps, conf])
+    }
+}
+
+/// All scenarios, in the order in which they run.
+#[must_use]
+pub fn all() -> Vec<Scenario> {
+    [tutorial::SCENARIOS.as_slice()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_scenario_has_a_name_of_its_own_and_a_sentence() {
+        let all = all();
+        let names: BTreeSet<_> = all.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), all.len());
+        for scenario in &all {
+            assert!(!scenario.about.is_empty() && !scenario.source.is_empty());
+        }
+    }
+}

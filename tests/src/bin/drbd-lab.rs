@@ -14,8 +14,8 @@ use drbd_lab::image::Image;
 use drbd_lab::lab::{Lab, Setup};
 use drbd_lab::machine::Hardware;
 use drbd_lab::protocol::Reply;
-use drbd_lab::stack::{Build, Stack};
-use drbd_lab::{klog, paths};
+use drbd_lab::stack::{Build, Pair, Stack};
+use drbd_lab::{klog, paths, runner, scenarios};
 
 /// Boots machines with the stock kernel and runs scenarios on them.
 #[derive(Debug, Parser)]
@@ -31,6 +31,31 @@ enum Action {
     Image,
     /// Boot, push files, run a shell command, show what it says, leave with its exit code.
     Run(Run),
+    /// List the scenarios.
+    List,
+    /// Run scenarios on pairings of implementations; exit code 0 if all end as they should.
+    Test(Test),
+    /// Run all scenarios with C on both nodes and store the results in tests/oracle/.
+    Oracle {
+        /// Only scenarios whose name contains one of these.
+        filter: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Test {
+    /// Pairings alpha:beta of `ours`, `c`, `ours+stock` (our module, stock tools), `c+ours`.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "ours:ours,ours:c,c:ours,c:c"
+    )]
+    pair: Vec<Pair>,
+    /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
+    #[arg(long, value_name = "FOLDER")]
+    build: Option<PathBuf>,
+    /// Only scenarios whose name contains one of these.
+    filter: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +96,14 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Action::Image => image(),
         Action::Run(run) => run.carry_out(),
+        Action::List => {
+            for scenario in scenarios::all() {
+                println!("{:<28} {}", scenario.name, scenario.about);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Test(test) => run_scenarios(&test.pair, test.build.as_deref(), &test.filter, false),
+        Action::Oracle { filter } => run_scenarios(&[Pair::C], None, &filter, true),
     };
     done.unwrap_or_else(|error| {
         eprintln!("drbd-lab: {error}");
@@ -80,6 +113,38 @@ fn main() -> ExitCode {
 
 fn image() -> Result<ExitCode> {
     println!("{}", Image::get()?.root.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_scenarios(
+    pairs: &[Pair],
+    build: Option<&Path>,
+    filters: &[String],
+    renew_oracle: bool,
+) -> Result<ExitCode> {
+    let scenarios: Vec<_> = scenarios::all()
+        .into_iter()
+        .filter(|scenario| runner::selected(scenario.name, filters))
+        .collect();
+    let plan = runner::Plan {
+        pairs: pairs.to_vec(),
+        build: build_folder(build)?,
+        checkout: paths::checkout()?,
+        folder: paths::new_run()?,
+        kernel: Image::get()?.version,
+        renew_oracle,
+    };
+    let tally = runner::run(&plan, &scenarios)?;
+    if tally.stored > 0 {
+        println!(
+            "{} of these by the stored oracle (drbd-lab oracle)",
+            tally.stored
+        );
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed > 0 || tally.passed == 0 {
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
