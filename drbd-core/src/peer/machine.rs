@@ -1,0 +1,697 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The machine: one owner of a resource's state, one event at a time.
+
+use super::admin::Job;
+use super::cluster::{ConnRequest, Request};
+use super::event::{Driver, Effect, Event, LogLine, Send};
+use super::volume::Volume;
+use crate::meta::MdFlags;
+use crate::state::{
+    after_actions, commit_effects, connection_actions, flag_sources, propose, AfterEffect,
+    AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect, DeviceState, Disk,
+    Facts, Mode, OnNoData, Refusal, Role, Success, Summary, Transition,
+};
+use crate::wire::{Agreed, Sizes, UuidFlags, Uuids};
+
+/// What of the network configuration the machine looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetSettings {
+    /// `allow-two-primaries`.
+    pub two_primaries: bool,
+    /// A `verify-alg` is set.
+    pub verify_alg: bool,
+    /// `always-asbp` and the policies after a split brain.
+    pub split_brain: crate::uuid::Policies,
+}
+
+/// The established link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Version and features.
+    pub agreed: Agreed,
+    /// This node accepted the meta connection: it wins when both nodes ask at once.
+    pub resolve_conflicts: bool,
+    /// The peer only wants to know what would happen.
+    pub peer_dry_run: bool,
+    /// The sockets are shut down; only [`Event::LinkClosed`] is awaited.
+    pub closing: bool,
+}
+
+/// A resource: its one connection and its volumes. `V` is the storage for the volumes, ascending
+/// by volume number, lent by the driver.
+#[derive(Debug)]
+pub struct Resource<V> {
+    /// The volumes.
+    pub volumes: V,
+    /// The connection's own state, StandAlone to WFReportParams.
+    pub cstate: Conn,
+    /// The link, from the agreement on a version on.
+    pub link: Option<Link>,
+    /// The network configuration, from `connect` to `disconnect`.
+    pub net: Option<NetSettings>,
+    /// `on-no-data-accessible`.
+    pub on_no_data: OnNoData,
+    /// The parameters of the connection are being exchanged.
+    pub state_sent: bool,
+    /// One-shot marks of the last `connect` command.
+    pub(super) discard_my_data: bool,
+    pub(super) dry_run: bool,
+    /// A change of one volume that the peer was asked about.
+    pub(super) request: Option<Request>,
+    /// A change of the connection that the peer was asked about.
+    pub(super) conn_request: Option<ConnRequest>,
+    /// The administrator's command that is under way.
+    pub(super) job: Option<Job>,
+    /// The receiver was started and has not ended for good.
+    pub(super) receiver: bool,
+}
+
+/// Why the machine gives up the link; the driver closes it.
+pub(super) type Step = Result<(), ()>;
+
+impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
+    /// A resource without connection.
+    pub fn new(volumes: V) -> Self {
+        Self {
+            volumes,
+            cstate: Conn::StandAlone,
+            link: None,
+            net: None,
+            on_no_data: OnNoData::IoError,
+            state_sent: false,
+            discard_my_data: false,
+            dry_run: false,
+            request: None,
+            conn_request: None,
+            job: None,
+            receiver: false,
+        }
+    }
+
+    /// Feeds one event. The driver performs the effects in order before it feeds the next one.
+    pub fn handle(&mut self, event: Event, d: &mut dyn Driver) {
+        self.dispatch(event, d);
+        // What waited for a change of state looks again, until nothing moves any more. Each turn
+        // ends a command or a request, or is the last.
+        for _ in 0..16 {
+            let moved = self.look_again(d) | self.drive_job(d) | self.take_early_sync_uuid(d);
+            if !moved {
+                break;
+            }
+        }
+    }
+
+    fn dispatch(&mut self, event: Event, d: &mut dyn Driver) {
+        match event {
+            Event::Admin(command) => self.admin(command, d),
+            Event::Connecting => {
+                let _ = self.conn_change(Change::conn(Conn::WFConnection), Mode::Soft, d);
+            }
+            Event::CannotListen => self.give_up(d),
+            Event::LinkUp {
+                agreed,
+                resolve_conflicts,
+            } => {
+                self.link_up(agreed, resolve_conflicts, d);
+            }
+            Event::LinkBroken(reason) => self.break_link(reason, d),
+            Event::LinkClosed => self.link_closed(d),
+            Event::Protocol(v) => self.protocol(v, d),
+            Event::SyncParam { vnr, compatible } => self.sync_param(vnr, compatible, d),
+            Event::Sizes(vnr, s) => self.on_volume(vnr, d, |r, i, d| r.sizes(i, &s, d)),
+            Event::Uuids(vnr, u) => self.on_volume(vnr, d, |r, i, d| r.uuids_received(i, u, d)),
+            Event::State(vnr, s) => self.on_volume(vnr, d, |r, i, d| r.state_received(i, s, d)),
+            Event::SyncUuid(vnr, u) => self.on_volume(vnr, d, |r, i, d| r.sync_uuid(i, u, d)),
+            Event::BitmapReceived(vnr) => self.on_volume(vnr, d, Self::bitmap_received),
+            Event::ChangeRequest(vnr, c) => self.on_volume(vnr, d, |r, i, d| {
+                r.change_requested(i, c, d);
+                Ok(())
+            }),
+            Event::ChangeReply(vnr, code) => self.change_replied(vnr, code, d),
+            Event::ConnChangeRequest(c) => self.conn_change_requested(c, d),
+            Event::ConnChangeReply(code) => self.conn_change_replied(code, d),
+            Event::PingAck => self.ping_acked(d),
+            Event::AllBitsSet { vnr, ok } => self.on_volume(vnr, d, |r, i, d| {
+                r.all_bits_set(i, ok, d);
+                Ok(())
+            }),
+            Event::ResyncProgress { vnr, failed } => self.on_volume(vnr, d, |r, i, d| {
+                r.resync_progress(i, failed, d);
+                Ok(())
+            }),
+            Event::DiskError { vnr, kind } => self.on_volume(vnr, d, |r, i, d| {
+                r.disk_error(i, kind, d);
+                Ok(())
+            }),
+            Event::DiskIdle(vnr) => self.on_volume(vnr, d, |r, i, d| {
+                r.disk_idle(i, d);
+                Ok(())
+            }),
+            Event::HelperDone { vnr, helper, exit } => self.on_volume(vnr, d, |r, i, d| {
+                r.helper_done(i, helper, exit, d);
+                Ok(())
+            }),
+        }
+    }
+
+    /// Runs `f` on the volume, if it exists. A failed step breaks the link.
+    fn on_volume(
+        &mut self,
+        vnr: u16,
+        d: &mut dyn Driver,
+        f: impl FnOnce(&mut Self, usize, &mut dyn Driver) -> Step,
+    ) {
+        let Some(i) = self.index_of(vnr) else { return };
+        if f(self, i, d).is_err() {
+            self.break_link(Conn::ProtocolError, d);
+        }
+    }
+
+    /// The place of a volume in the storage.
+    #[must_use]
+    pub fn index_of(&self, vnr: u16) -> Option<usize> {
+        self.volumes.as_ref().iter().position(|v| v.vnr == vnr)
+    }
+
+    /// The volume with this number.
+    #[must_use]
+    pub fn volume(&self, vnr: u16) -> Option<&Volume> {
+        self.volumes.as_ref().iter().find(|v| v.vnr == vnr)
+    }
+
+    pub(super) fn vol(&mut self, i: usize) -> Option<&mut Volume> {
+        self.volumes.as_mut().get_mut(i)
+    }
+
+    pub(super) fn peek(&self, i: usize) -> Option<&Volume> {
+        self.volumes.as_ref().get(i)
+    }
+
+    pub(super) fn state(&self, i: usize) -> DeviceState {
+        self.peek(i).map_or(DeviceState::NEW, |v| v.state)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.volumes.as_ref().len()
+    }
+
+    /// Agreed protocol version; 80 before.
+    #[must_use]
+    pub fn apv(&self) -> u32 {
+        self.link
+            .map_or(80, |l| u32::from(l.agreed.version.number()))
+    }
+
+    /// What the volumes add up to.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::of(self.cstate, self.volumes.as_ref().iter().map(|v| &v.state))
+    }
+
+    pub(super) fn facts(&self, i: usize, d: &dyn Driver) -> Facts {
+        let mut facts = Facts {
+            on_no_data: self.on_no_data,
+            net_config: self.net.is_some(),
+            two_primaries: self.net.is_some_and(|n| n.two_primaries),
+            verify_alg: self.net.is_some_and(|n| n.verify_alg),
+            apv: self.apv(),
+            highest_peer: self.summary().peer,
+            state_sent: self.state_sent,
+            ..Facts::NONE
+        };
+        if let Some(v) = self.peek(i) {
+            facts.open = d.open_count(v.vnr) > 0;
+            v.add_facts(&mut facts);
+        }
+        facts
+    }
+
+    /// A change of one volume that needs nobody's consent.
+    pub(super) fn change(
+        &mut self,
+        i: usize,
+        change: Change,
+        mode: Mode,
+        d: &mut dyn Driver,
+    ) -> Result<Success, Refusal> {
+        let t = propose(&self.facts(i, d), &self.state(i), &change, mode)?;
+        let success = t.success();
+        if !t.is_noop() {
+            self.commit(i, t, d);
+        }
+        Ok(success)
+    }
+
+    /// Stores the new state and does all that goes with it.
+    pub(super) fn commit(&mut self, i: usize, t: Transition, d: &mut dyn Driver) {
+        let Some(v) = self.peek(i) else { return };
+        let vnr = v.vnr;
+        let others = self.volumes.as_ref().iter().enumerate();
+        let facts = CommitFacts {
+            others_report_params: others
+                .filter(|(n, v)| *n != i && v.state.conn == Conn::WFReportParams)
+                .count()
+                > 0,
+            bitmap_uuid_zero: v.bitmap_uuid_zero(),
+        };
+        for effect in commit_effects(&t, &facts).iter() {
+            self.commit_effect(i, vnr, &t, effect, d);
+        }
+    }
+
+    fn commit_effect(
+        &mut self,
+        i: usize,
+        vnr: u16,
+        t: &Transition,
+        effect: CommitEffect,
+        d: &mut dyn Driver,
+    ) {
+        use CommitEffect as E;
+        let now = d.now_ms();
+        match effect {
+            E::LogWarning(w) => d.perform(Effect::Log(vnr, LogLine::Warning(w))),
+            E::Store => {
+                for v in self.volumes.as_mut() {
+                    v.state.susp = t.new.susp;
+                    v.state.susp_nod = t.new.susp_nod;
+                    v.state.susp_fen = t.new.susp_fen;
+                }
+                if let Some(v) = self.vol(i) {
+                    v.state = t.new;
+                }
+            }
+            E::ClearStateSent => self.state_sent = false,
+            E::ResyncPauses => {
+                if let Some(v) = self.vol(i) {
+                    v.resync.paused_since_ms = now;
+                }
+                d.perform(Effect::ResyncPaused { vnr, paused: true });
+            }
+            E::ResyncGoesOn => {
+                if let Some(v) = self.vol(i) {
+                    let pause = now.saturating_sub(v.resync.paused_since_ms);
+                    v.resync.paused_ms = v.resync.paused_ms.saturating_add(pause);
+                }
+                d.perform(Effect::ResyncPaused { vnr, paused: false });
+            }
+            E::RecomputeFlags => self.recompute_flags(i),
+            E::ExposeCurrentUuid => {
+                if let Some(v) = self.vol(i) {
+                    v.exposed = v.uuids().map_or(v.exposed, |u| u.current);
+                }
+            }
+            E::ConsiderResync => {
+                if let Some(v) = self.vol(i) {
+                    v.consider_resync = true;
+                }
+            }
+            E::RestartReceiver | E::StopReceiver => self.close_link(d),
+            E::CloseEpoch => d.perform(Effect::CloseEpoch),
+            E::QueueAfterChange => self.after(i, vnr, t, d),
+            // Told by StateChanged, or held by the driver as long as the effects of this event
+            // are not performed: the log line, waiters, the disk reference, completions (the
+            // superblock with the new UUID is written before the new policy is published), the
+            // timer of the resync. The activity log and online verify do not exist yet.
+            E::LogChange
+            | E::HoldDisk
+            | E::HoldCompletions
+            | E::ClearResyncDone
+            | E::WakeWaiters
+            | E::KeepVerifyPosition
+            | E::BeginVerify
+            | E::FireResyncTimer
+            | E::ResumeActivityLog
+            | E::CountConnect
+            | E::NoteAttachTime => {}
+        }
+    }
+
+    /// The flags of the superblock follow the state.
+    pub(super) fn recompute_flags(&mut self, i: usize) {
+        let Some(v) = self.vol(i) else { return };
+        let sources = flag_sources(&v.state, v.crashed_primary);
+        let Some(disk) = &mut v.disk else { return };
+        let flags = disk.superblock.flags.after_state_change(sources);
+        if flags != disk.superblock.flags {
+            disk.superblock.flags = flags;
+            disk.dirty = true;
+        }
+    }
+
+    /// The actions after a change, in their order. A new generation is durable before the policy
+    /// is published that lets this copy alone acknowledge writes.
+    fn after(&mut self, i: usize, vnr: u16, t: &Transition, d: &mut dyn Driver) {
+        let Some(v) = self.peek(i) else { return };
+        let facts = AfterFacts {
+            now: v.state,
+            summary: self.summary(),
+            apv: self.apv(),
+            bitmap_uuid_zero: v.bitmap_uuid_zero(),
+            disk_exists: v.disk.is_some(),
+            io_error_helper: v.was_io_error
+                && d.on_io_error(vnr) == super::event::OnIoError::CallLocalIoError,
+            force_detach: false,
+            resync_after_negotiation: v.resync_after_negotiation,
+        };
+        let actions = after_actions(&t.old, &t.new, &facts);
+        if actions
+            .iter()
+            .any(|a| a.effect == AfterEffect::NewCurrentUuid)
+        {
+            self.new_current_uuid(i, d);
+        }
+        // What is told to the peer or published to requests is durable first.
+        self.sync_metadata(i, d);
+        d.perform(Effect::StateChanged {
+            vnr,
+            old: t.old,
+            new: t.new,
+        });
+        for action in actions.iter() {
+            self.after_effect(i, vnr, t, action.effect, d);
+        }
+    }
+
+    fn after_effect(
+        &mut self,
+        i: usize,
+        vnr: u16,
+        t: &Transition,
+        effect: AfterEffect,
+        d: &mut dyn Driver,
+    ) {
+        use AfterEffect as E;
+        match effect {
+            E::ClearCrashedPrimary => {
+                if let Some(v) = self.vol(i) {
+                    v.crashed_primary = false;
+                }
+                self.recompute_flags(i);
+            }
+            E::Help(helper) => d.perform(Effect::Help {
+                vnr,
+                helper: super::event::HelperCall::Notice(helper),
+            }),
+            E::TransferLog(event) => d.perform(Effect::Requests(event)),
+            E::ThawNoData => {
+                let change = Change {
+                    susp_nod: Some(false),
+                    ..Change::NONE
+                };
+                let _ = self.change(i, change, Mode::Soft, d);
+            }
+            E::ThawFencing => {
+                let change = Change {
+                    susp_fen: Some(false),
+                    ..Change::NONE
+                };
+                let _ = self.change(i, change, Mode::Soft, d);
+            }
+            E::ForgetOwedUuids => self.volumes.as_mut().iter_mut().for_each(|v| {
+                v.owes_uuid = false;
+            }),
+            E::OweNewUuid => {
+                if let Some(v) = self.vol(i) {
+                    v.owes_uuid = true;
+                }
+            }
+            E::SendSyncUuid => self.send_sync_uuid(i, d),
+            E::SendUuids => self.send_uuids(i, UuidFlags::NONE, d),
+            E::SendSizes => self.send_sizes(i, d),
+            E::SendState => self.send(Send::State(vnr, t.new), d),
+            E::ResetResync | E::DropResyncExtents => {
+                if let Some(v) = self.vol(i) {
+                    v.resync = super::volume::Resync::default();
+                }
+                d.perform(Effect::StopResync(vnr));
+            }
+            E::QueueBitmapSend => {
+                self.send(Send::Bitmap(vnr), d);
+            }
+            E::QueueSetAllBits => d.perform(Effect::SetAllBits { vnr, report: true }),
+            E::WriteBitmap | E::QueueWriteBitmapCopies => d.perform(Effect::WriteBitmap(vnr)),
+            E::SyncMetadata => self.sync_metadata(i, d),
+            E::ReleaseDisk => self.release_disk(i, vnr, t, d),
+            E::ClearResyncAfterNegotiation => {
+                if let Some(v) = self.vol(i) {
+                    v.resync_after_negotiation = false;
+                }
+            }
+            E::ResyncAfterGrow => self.resync_after_grow(i, d),
+            // Done by StateChanged (events), by `after` (the new UUID comes first), or without
+            // meaning before `resync-after` exists.
+            E::Notify
+            | E::SendOldEvent
+            | E::NewCurrentUuid
+            | E::NewUuidSettled
+            | E::PauseDependents
+            | E::ResumeDependents => {}
+        }
+    }
+
+    fn release_disk(&mut self, i: usize, vnr: u16, t: &Transition, d: &mut dyn Driver) {
+        if let Some(v) = self.vol(i) {
+            v.was_io_error = false;
+        }
+        if t.new.disk == Disk::Failed {
+            d.perform(Effect::StopResync(vnr));
+            d.perform(Effect::ReleaseDisk(vnr));
+        } else {
+            if let Some(v) = self.vol(i) {
+                v.disk = None;
+                v.negotiating = None;
+            }
+            d.perform(Effect::DestroyDisk(vnr));
+        }
+    }
+
+    /// A change of all volumes and of the connection itself that needs nobody's consent.
+    pub(super) fn conn_change(
+        &mut self,
+        change: Change,
+        mode: Mode,
+        d: &mut dyn Driver,
+    ) -> Result<Success, Refusal> {
+        self.conn_change_as(change, mode, false, d)
+    }
+
+    /// As [`Resource::conn_change`]; `of_peer` for what the peer asked for: a volume that is worse
+    /// than Outdated keeps its disk then.
+    pub(super) fn conn_change_as(
+        &mut self,
+        change: Change,
+        mode: Mode,
+        of_peer: bool,
+        d: &mut dyn Driver,
+    ) -> Result<Success, Refusal> {
+        self.judge_conn_change(&change, mode, of_peer, d)?;
+        let old_cstate = self.cstate;
+        if let Some(conn) = change.conn {
+            self.cstate = conn;
+        }
+        let mut moved = old_cstate != self.cstate;
+        for i in 0..self.count() {
+            let change = self.for_volume(i, &change, of_peer);
+            // Judged above; a volume that is changed by what another one's change implied keeps
+            // what it has.
+            if let Ok(t) = propose(&self.facts(i, d), &self.state(i), &change, mode) {
+                if !t.is_noop() {
+                    moved = true;
+                    self.commit(i, t, d);
+                }
+            }
+        }
+        if old_cstate != self.cstate {
+            d.perform(Effect::ConnChanged {
+                old: old_cstate,
+                new: self.cstate,
+            });
+            if matches!(self.cstate, Conn::Disconnecting | Conn::StandAlone)
+                || (old_cstate > Conn::WFConnection && self.cstate.is_lost_link())
+            {
+                self.close_link(d);
+            }
+        }
+        let susp_fen = self.peek(0).is_some_and(|v| v.state.susp_fen);
+        for e in connection_actions(old_cstate, &self.summary(), susp_fen).iter() {
+            match e {
+                ConnectionEffect::StartReceiver => {
+                    self.receiver = true;
+                    d.perform(Effect::StartReceiver);
+                }
+                ConnectionEffect::DropConfiguration => {
+                    self.net = None;
+                    d.perform(Effect::DropNetConfig);
+                }
+                ConnectionEffect::SyncMetadata => {
+                    for i in 0..self.count() {
+                        self.sync_metadata(i, d);
+                    }
+                }
+                ConnectionEffect::MakeOwedUuids => {
+                    for i in 0..self.count() {
+                        if self.peek(i).is_some_and(|v| v.owes_uuid) {
+                            self.new_current_uuid(i, d);
+                        }
+                    }
+                }
+                ConnectionEffect::TransferLog(event) => d.perform(Effect::Requests(event)),
+                ConnectionEffect::ThawFencing => {
+                    for i in 0..self.count() {
+                        let change = Change {
+                            susp_fen: Some(false),
+                            ..Change::NONE
+                        };
+                        let _ = self.change(i, change, Mode::Soft, d);
+                    }
+                }
+            }
+        }
+        Ok(if moved {
+            Success::Done
+        } else {
+            Success::NothingToDo
+        })
+    }
+
+    fn for_volume(&self, i: usize, change: &Change, of_peer: bool) -> Change {
+        let mut change = *change;
+        if of_peer && change.disk == Some(Disk::Outdated) && self.state(i).disk < Disk::Outdated {
+            change.disk = None;
+        }
+        change
+    }
+
+    /// Whether a change of the whole connection would be accepted now.
+    pub(super) fn judge_conn_change(
+        &self,
+        change: &Change,
+        mode: Mode,
+        of_peer: bool,
+        d: &dyn Driver,
+    ) -> Result<(), Refusal> {
+        if let Some(conn) = change.conn {
+            crate::state::check_conn_step(self.cstate, conn)?;
+        }
+        for i in 0..self.count() {
+            let change = self.for_volume(i, change, of_peer);
+            propose(&self.facts(i, d), &self.state(i), &change, mode)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a packet, if there is a link to queue it on.
+    pub(super) fn send(&mut self, packet: Send, d: &mut dyn Driver) {
+        if self.link.is_some_and(|l| !l.closing) {
+            d.perform(Effect::Send(packet));
+        }
+    }
+
+    pub(super) fn send_state(&mut self, i: usize, d: &mut dyn Driver) {
+        let Some(v) = self.peek(i) else { return };
+        let mut s = v.state;
+        (s.susp, s.susp_nod, s.susp_fen) = (false, false, false);
+        self.send(Send::State(v.vnr, s), d);
+    }
+
+    pub(super) fn own_uuid_flags(&self, i: usize) -> UuidFlags {
+        let Some(v) = self.peek(i) else {
+            return UuidFlags::NONE;
+        };
+        let mut flags = UuidFlags::NONE;
+        if v.discard_my_data {
+            flags = flags | UuidFlags::DISCARD_MY_DATA;
+        }
+        if v.crashed_primary {
+            flags = flags | UuidFlags::CRASHED_PRIMARY;
+        }
+        if v.disk_or_remembered() == Disk::Inconsistent {
+            flags = flags | UuidFlags::INCONSISTENT;
+        }
+        flags
+    }
+
+    /// P_UUIDS, if there is a disk that has generations.
+    pub(super) fn send_uuids(&mut self, i: usize, extra: UuidFlags, d: &mut dyn Driver) {
+        let flags = self.own_uuid_flags(i) | extra;
+        let Some(v) = self.peek(i) else { return };
+        let (true, Some(u)) = (v.state.disk >= Disk::Negotiating, v.uuids()) else {
+            return;
+        };
+        let uuids = Uuids {
+            current: u.current,
+            bitmap: u.bitmap,
+            history: u.history,
+            bits_set: d.bits_set(v.vnr),
+            flags,
+        };
+        self.send(Send::Uuids { vnr: v.vnr, uuids }, d);
+    }
+
+    pub(super) fn own_sizes(&self, i: usize) -> Sizes {
+        let v = self.peek(i);
+        let disk = v
+            .filter(|v| v.state.disk >= Disk::Negotiating)
+            .and_then(|v| v.disk.as_ref());
+        Sizes {
+            d_size: disk.map_or(0, |d| d.usable),
+            u_size: disk.map_or(0, |d| d.user_size),
+            c_size: v.map_or(0, |v| v.size),
+            max_bio_size: disk.map_or(1 << 20, |d| d.max_bio_size),
+            dds_forced: false,
+            dds_no_resync: false,
+            limits: None,
+        }
+    }
+
+    pub(super) fn send_sizes(&mut self, i: usize, d: &mut dyn Driver) {
+        let sizes = self.own_sizes(i);
+        if let Some(v) = self.peek(i) {
+            self.send(Send::Sizes { vnr: v.vnr, sizes }, d);
+        }
+    }
+
+    /// Writes the superblock if it differs from what is on the disk.
+    pub(super) fn sync_metadata(&mut self, i: usize, d: &mut dyn Driver) {
+        let Some(v) = self.vol(i) else { return };
+        let (vnr, size) = (v.vnr, v.size);
+        let readable = v.state.disk >= Disk::Failed;
+        let Some(disk) = &mut v.disk else { return };
+        if disk.dirty && readable {
+            disk.dirty = false;
+            disk.superblock.la_size_sect = size;
+            d.perform(Effect::WriteSuperblock(vnr));
+        }
+    }
+
+    /// A new generation begins on this node: the old current UUID goes to the bitmap slot. Durable
+    /// before anything later is done.
+    pub(super) fn new_current_uuid(&mut self, i: usize, d: &mut dyn Driver) {
+        let random = d.random();
+        let Some(v) = self.vol(i) else { return };
+        let primary = v.state.role == Role::Primary;
+        let Some(mut u) = v.uuids() else { return };
+        let _ = u.new_current(random, primary);
+        v.set_uuids(u);
+        v.exposed = u.current;
+        v.owes_uuid = false;
+        let vnr = v.vnr;
+        d.perform(Effect::Log(
+            vnr,
+            LogLine::Uuids(super::event::UuidNews::NewCurrent, u),
+        ));
+        self.sync_metadata(i, d);
+    }
+
+    pub(super) fn set_md_flag(&mut self, i: usize, flag: MdFlags, on: bool) {
+        let Some(v) = self.vol(i) else { return };
+        let Some(disk) = &mut v.disk else { return };
+        let flags = disk.superblock.flags;
+        let new = flags.set_to(flag, on);
+        if new != flags {
+            disk.superblock.flags = new;
+            disk.dirty = true;
+        }
+    }
+}

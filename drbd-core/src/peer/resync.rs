@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The course of a resync, as far as the owner of the state decides it: exchange of bitmaps, sync
+//! UUID, start, end (docs/states.md, "Resync").
+//!
+//! 1. The future source sends its bitmap on entering WFBitMapS; the target merges it, sends its
+//!    own and goes to WFSyncUUID; the source merges that. The work to do is the union.
+//! 2. The source makes the sync UUID, durable before it is sent, and is SyncSource. The target
+//!    takes it as its current UUID, is SyncTarget, and begins to ask for blocks.
+//! 3. The target finds that no more bits are set than blocks have failed. A ping round trip makes
+//!    sure that the source has seen all acks; then the target is Connected and says so, and the
+//!    source, if it agrees that nothing is left, follows.
+//!
+//! A disk is called UpToDate at the end only by [`Resource::finish_resync`], from two facts: no
+//! block failed, and no bit is set.
+
+use super::event::{Driver, Effect, HelperCall, LogLine, Send, UuidNews};
+use super::machine::{Resource, Step};
+use super::state_packet::peer_set;
+use super::volume::{Side, Volume};
+use crate::meta::BLOCK_SIZE;
+use crate::state::{after_full_sync_set, Change, Conn, Disk, FullSyncStep, Mode, Role};
+
+impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
+    /// The peer's bitmap is merged into ours.
+    pub(super) fn bitmap_received(&mut self, i: usize, d: &mut dyn Driver) -> Step {
+        let Some(v) = self.peek(i) else { return Ok(()) };
+        let (vnr, conn) = (v.vnr, v.state.conn);
+        match conn {
+            Conn::WFBitMapT => {
+                self.send(Send::Bitmap(vnr), d);
+                // The bitmap is queued before anything else, so the source's sync UUID can only
+                // come after it was sent.
+                self.change(i, Change::conn(Conn::WFSyncUUID), Mode::Soft, d)
+                    .map(|_| ())
+                    .map_err(|_| ())
+            }
+            Conn::WFBitMapS => {
+                self.start_resync(i, Side::Source, d);
+                Ok(())
+            }
+            _ => {
+                d.perform(Effect::Log(vnr, LogLine::UnexpectedPacket("P_BITMAP")));
+                Err(())
+            }
+        }
+    }
+
+    /// P_SYNC_UUID: the source has begun.
+    pub(super) fn sync_uuid(&mut self, i: usize, uuid: u64, d: &mut dyn Driver) -> Step {
+        let full_sync_asked = self.asks_for_full_sync(i);
+        let Some(v) = self.vol(i) else { return Ok(()) };
+        let vnr = v.vnr;
+        if !matches!(
+            v.state.conn,
+            Conn::WFSyncUUID | Conn::Behind | Conn::PausedSyncT
+        ) {
+            if v.state.disk < Disk::Negotiating || v.state.conn < Conn::Connected {
+                return Ok(());
+            }
+            if v.state.conn == Conn::StartingSyncT || full_sync_asked {
+                // The peer agreed and has begun already; its answer comes on the other socket.
+                v.early_sync_uuid = Some(uuid);
+                return Ok(());
+            }
+            d.perform(Effect::Log(vnr, LogLine::UnexpectedPacket("P_SYNC_UUID")));
+            return Err(());
+        }
+        let primary = v.state.role == Role::Primary;
+        if let Some(mut own) = v.uuids() {
+            own.begin_as_target(uuid, primary);
+            v.exposed = own.current;
+            v.set_uuids(own);
+            d.perform(Effect::Log(
+                vnr,
+                LogLine::Uuids(UuidNews::SyncUuidReceived, own),
+            ));
+        }
+        self.sync_metadata(i, d);
+        self.start_resync(i, Side::Target, d);
+        Ok(())
+    }
+
+    /// Takes up a sync UUID that came before this node was ready for it. `true`: something moved.
+    pub(super) fn take_early_sync_uuid(&mut self, d: &mut dyn Driver) -> bool {
+        let ready = |v: &Volume| v.early_sync_uuid.is_some() && v.state.conn == Conn::WFSyncUUID;
+        let Some(i) = self.volumes.as_ref().iter().position(ready) else {
+            return false;
+        };
+        let uuid = self.vol(i).and_then(|v| v.early_sync_uuid.take());
+        uuid.is_some_and(|uuid| self.sync_uuid(i, uuid, d).is_ok())
+    }
+
+    /// The handler is asked first; [`Resource::helper_done`] goes on.
+    pub(super) fn start_resync(&mut self, i: usize, side: Side, d: &mut dyn Driver) {
+        let Some(v) = self.vol(i) else { return };
+        if v.state.conn.is_sync_or_verify() {
+            return;
+        }
+        v.starting = Some(side);
+        let vnr = v.vnr;
+        d.perform(Effect::Help {
+            vnr,
+            helper: HelperCall::BeforeResync(side),
+        });
+    }
+
+    /// A helper has ended.
+    pub(super) fn helper_done(
+        &mut self,
+        i: usize,
+        helper: HelperCall,
+        exit: u8,
+        d: &mut dyn Driver,
+    ) {
+        let HelperCall::BeforeResync(side) = helper else {
+            return;
+        };
+        let Some(v) = self.vol(i) else { return };
+        let vnr = v.vnr;
+        if v.starting != Some(side) {
+            return;
+        }
+        v.starting = None;
+        // 3 from before-resync-source is what tools without that handler say.
+        if exit > 0 && !(exit == 3 && side == Side::Source) {
+            d.perform(Effect::Log(vnr, LogLine::HelperRefused { helper, exit }));
+            self.give_up(d);
+            return;
+        }
+        let state = self.state(i);
+        if state.conn < Conn::Connected || state.disk < Disk::Negotiating {
+            return;
+        }
+        let change = match side {
+            Side::Source => Change {
+                conn: Some(Conn::SyncSource),
+                pdsk: Some(Disk::Inconsistent),
+                ..Change::NONE
+            },
+            Side::Target => Change {
+                conn: Some(Conn::SyncTarget),
+                disk: Some(Disk::Inconsistent),
+                ..Change::NONE
+            },
+        };
+        let bits = d.bits_set(vnr);
+        let now = d.now_ms();
+        if let Some(v) = self.vol(i) {
+            v.resync = super::volume::Resync {
+                total: bits,
+                started_ms: now,
+                paused_since_ms: now,
+                ..super::volume::Resync::default()
+            };
+        }
+        if self.change(i, change, Mode::Soft, d).is_err() {
+            return;
+        }
+        d.perform(Effect::Log(vnr, LogLine::BeganResync { side, bits }));
+        d.perform(Effect::StartResync { vnr, side });
+        if self.apv() < 96 && side == Side::Source {
+            self.send_sync_uuid(i, d);
+        }
+        self.sync_metadata(i, d);
+        self.check_finished(i, d);
+    }
+
+    /// The source names the target's data while it is a mixture, durably, and tells.
+    pub(super) fn send_sync_uuid(&mut self, i: usize, d: &mut dyn Driver) {
+        let random = d.random();
+        let Some(v) = self.vol(i) else { return };
+        let vnr = v.vnr;
+        let Some(mut own) = v.uuids() else { return };
+        let uuid = own.begin_as_source(random);
+        v.set_uuids(own);
+        d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::SyncUuid, own)));
+        self.sync_metadata(i, d);
+        self.send(Send::SyncUuid(vnr, uuid), d);
+    }
+
+    /// Blocks were synced or failed.
+    pub(super) fn resync_progress(&mut self, i: usize, failed: u32, d: &mut dyn Driver) {
+        if let Some(v) = self.vol(i) {
+            v.resync.failed = v.resync.failed.saturating_add(u64::from(failed));
+        }
+        self.check_finished(i, d);
+    }
+
+    /// The end is looked for after blocks were cleared *and* after blocks failed.
+    fn check_finished(&mut self, i: usize, d: &mut dyn Driver) {
+        let apv = self.apv();
+        let Some(v) = self.vol(i) else { return };
+        let mine =
+            v.state.conn == Conn::SyncTarget || (apv <= 95 && v.state.conn == Conn::SyncSource);
+        if !mine || v.resync.finishing || d.bits_set(v.vnr) > v.resync.failed {
+            return;
+        }
+        v.resync.finishing = true;
+        self.send(Send::Ping, d);
+    }
+
+    /// The peer, target of our resync, says that it is done.
+    pub(super) fn peer_finished_resync(&mut self, i: usize, d: &mut dyn Driver) {
+        let Some(v) = self.vol(i) else { return };
+        if v.resync.finishing || d.bits_set(v.vnr) > v.resync.failed {
+            return;
+        }
+        v.resync.finishing = true;
+        self.send(Send::Ping, d);
+    }
+
+    /// All acks that the peer sent before our ping was answered have been seen.
+    pub(super) fn ping_acked(&mut self, d: &mut dyn Driver) {
+        for i in 0..self.count() {
+            if self.peek(i).is_some_and(|v| v.resync.finishing) {
+                self.finish_resync(i, d);
+            }
+        }
+    }
+
+    /// The only place where a resync makes a disk UpToDate.
+    fn finish_resync(&mut self, i: usize, d: &mut dyn Driver) {
+        let now = d.now_ms();
+        let Some(v) = self.vol(i) else { return };
+        let (vnr, rs, state) = (v.vnr, v.resync, v.state);
+        v.resync.finishing = false;
+        if !state.conn.is_sync() || d.bits_set(vnr) > rs.failed {
+            return;
+        }
+        let target = state.conn.is_sync_target();
+        self.log_end(vnr, now, &rs, d);
+        let complete = rs.failed == 0 && d.bits_set(vnr) == 0;
+        if complete {
+            self.unite_generations(i, target, d);
+        }
+        let (disk, pdsk) = match (complete, target) {
+            (true, _) => (Disk::UpToDate, Disk::UpToDate),
+            (false, true) => (Disk::Inconsistent, Disk::UpToDate),
+            (false, false) => (Disk::UpToDate, Disk::Inconsistent),
+        };
+        let change = Change {
+            conn: Some(Conn::Connected),
+            disk: Some(disk),
+            pdsk: Some(pdsk),
+            ..Change::NONE
+        };
+        d.perform(Effect::StopResync(vnr));
+        let _ = self.change(i, change, Mode::Soft, d);
+        if let Some(v) = self.vol(i) {
+            v.resync = super::volume::Resync::default();
+        }
+        self.sync_metadata(i, d);
+        if target {
+            d.perform(Effect::Help {
+                vnr,
+                helper: HelperCall::AfterResyncTarget,
+            });
+        }
+    }
+
+    fn log_end(&self, vnr: u16, now: u64, rs: &super::volume::Resync, d: &mut dyn Driver) {
+        let total_ms = now.saturating_sub(rs.started_ms);
+        let active_ms = total_ms.saturating_sub(rs.paused_ms).max(1);
+        let kib = rs
+            .total
+            .saturating_sub(rs.failed)
+            .saturating_mul(BLOCK_SIZE as u64 / 1024);
+        d.perform(Effect::Log(
+            vnr,
+            LogLine::ResyncDone {
+                seconds: total_ms / 1000,
+                paused: rs.paused_ms / 1000,
+                kib_per_second: kib.saturating_mul(1000) / active_ms,
+            },
+        ));
+        if rs.failed > 0 {
+            d.perform(Effect::Log(vnr, LogLine::FailedBlocks(rs.failed)));
+        }
+    }
+
+    /// Both copies are of one generation again.
+    fn unite_generations(&mut self, i: usize, target: bool, d: &mut dyn Driver) {
+        let Some(v) = self.vol(i) else { return };
+        let (vnr, primary) = (v.vnr, v.state.role == Role::Primary);
+        let Some(mut own) = v.uuids() else { return };
+        match (target, v.peer.uuids) {
+            (true, Some(mut peer)) => {
+                own.finish_as_target(&peer_set(&peer), primary);
+                v.exposed = own.current;
+                (peer.current, peer.bitmap, peer.history) = (own.current, own.bitmap, own.history);
+                v.peer.uuids = Some(peer);
+            }
+            (true, None) => {}
+            (false, _) => own.finish_as_source(),
+        }
+        v.set_uuids(own);
+        d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::Updated, own)));
+    }
+
+    /// All bits are set for a full sync that the administrator asked for.
+    pub(super) fn all_bits_set(&mut self, i: usize, ok: bool, d: &mut dyn Driver) {
+        match after_full_sync_set(ok, self.state(i).conn) {
+            FullSyncStep::Request(change) => {
+                let _ = self.change(i, change, Mode::Soft, d);
+            }
+            FullSyncStep::StartAsSource => self.start_resync(i, Side::Source, d),
+            FullSyncStep::Nothing => {}
+        }
+    }
+
+    /// The device grew while connected: the new part is synced, without exchange of bitmaps.
+    pub(super) fn resync_after_grow(&mut self, i: usize, d: &mut dyn Driver) {
+        let s = self.state(i);
+        let resolve = self.link.is_some_and(|l| l.resolve_conflicts);
+        let source = if s.role == s.peer {
+            resolve
+        } else {
+            s.role == Role::Primary
+        };
+        if source {
+            self.start_resync(i, Side::Source, d);
+        } else {
+            let _ = self.change(i, Change::conn(Conn::WFSyncUUID), Mode::Soft, d);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Two machines joined by queues: order is kept on each socket, everything else is up to the seed.
+//! The canonical traces of docs/states.md as tests, and random walks over them.
+
+mod pair;
+mod traces;
+mod walks;

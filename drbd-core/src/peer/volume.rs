@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One volume as the owner of the resource knows it.
+
+use crate::meta::Superblock;
+use crate::state::{DeviceState, Disk, Facts, Fencing, Negotiating};
+use crate::uuid::UuidSet;
+use crate::wire::Uuids;
+
+/// Which end of a resync this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// This node has the good data.
+    Source,
+    /// This node gets the data.
+    Target,
+}
+
+/// The attached disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskData {
+    /// The superblock as it is to be on disk; the UUIDs in it are the volume's.
+    pub superblock: Superblock,
+    /// Usable sectors: capacity of the backing device without metadata, cut to what the layout
+    /// can describe.
+    pub usable: u64,
+    /// The configured size in sectors; 0: as large as possible.
+    pub user_size: u64,
+    /// The option `fencing`.
+    pub fencing: Fencing,
+    /// The largest request in bytes that the backing device takes.
+    pub max_bio_size: u32,
+    /// The superblock differs from what is on the disk.
+    pub dirty: bool,
+}
+
+/// What the peer said about this volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerData {
+    /// Its generations, from the last P_UUIDS of this connection.
+    pub uuids: Option<Uuids>,
+    /// Usable sectors of its disk; 0: none or unknown.
+    pub disk_size: u64,
+    /// The largest request in bytes it takes; 0: unknown.
+    pub max_bio_size: u32,
+}
+
+/// A resync or the last one; the counters that progress is told from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resync {
+    /// Bits to sync at the start.
+    pub total: u64,
+    /// Bits that failed.
+    pub failed: u64,
+    /// When it began, in milliseconds of the caller's clock.
+    pub started_ms: u64,
+    /// Milliseconds it was paused.
+    pub paused_ms: u64,
+    /// When the present pause began.
+    pub paused_since_ms: u64,
+    /// The end was noticed; a ping round trip makes sure that all acks were seen.
+    pub finishing: bool,
+}
+
+/// One volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// The volume number.
+    pub vnr: u16,
+    /// The state; its `susp` flags are the resource's.
+    pub state: DeviceState,
+    /// The attached disk.
+    pub disk: Option<DiskData>,
+    /// What the peer said.
+    pub peer: PeerData,
+    /// Size of the device in sectors; 0: none yet.
+    pub size: u64,
+    /// Current UUID of the data last shown to applications; 0: none.
+    pub exposed: u64,
+    /// The disk was Primary when its node went down.
+    pub crashed_primary: bool,
+    /// The peer was forced Primary while both were Inconsistent.
+    pub consider_resync: bool,
+    /// `connect --discard-my-data`, for the handshake that is under way.
+    pub discard_my_data: bool,
+    /// What the attach found out, while the disk is Attaching or Negotiating.
+    pub negotiating: Option<Negotiating>,
+    /// A new current UUID is owed; made when I/O thaws.
+    pub owes_uuid: bool,
+    /// The device grew while the disk was Negotiating.
+    pub resync_after_negotiation: bool,
+    /// An I/O error was noted and not reported yet.
+    pub was_io_error: bool,
+    /// The resync.
+    pub resync: Resync,
+    /// The resync waits for the handler `before-resync-…`.
+    pub starting: Option<Side>,
+    /// The sync UUID of a source that has begun before this node was ready for it.
+    pub early_sync_uuid: Option<u64>,
+}
+
+impl Volume {
+    /// A volume just made.
+    #[must_use]
+    pub const fn new(vnr: u16) -> Self {
+        Self {
+            vnr,
+            state: DeviceState::NEW,
+            disk: None,
+            peer: PeerData {
+                uuids: None,
+                disk_size: 0,
+                max_bio_size: 0,
+            },
+            size: 0,
+            exposed: 0,
+            crashed_primary: false,
+            consider_resync: false,
+            discard_my_data: false,
+            negotiating: None,
+            owes_uuid: false,
+            resync_after_negotiation: false,
+            was_io_error: false,
+            resync: Resync {
+                total: 0,
+                failed: 0,
+                started_ms: 0,
+                paused_ms: 0,
+                paused_since_ms: 0,
+                finishing: false,
+            },
+            starting: None,
+            early_sync_uuid: None,
+        }
+    }
+
+    /// The generations of the own disk.
+    #[must_use]
+    pub fn uuids(&self) -> Option<UuidSet> {
+        self.disk.as_ref().map(|d| {
+            let [current, bitmap, young, old] = d.superblock.uuids;
+            UuidSet {
+                current,
+                bitmap,
+                history: [young, old],
+            }
+        })
+    }
+
+    /// Stores generations; the superblock is dirty then.
+    pub fn set_uuids(&mut self, set: UuidSet) {
+        if let Some(d) = &mut self.disk {
+            let [young, old] = set.history;
+            let slots = [set.current, set.bitmap, young, old];
+            d.dirty |= d.superblock.uuids != slots;
+            d.superblock.uuids = slots;
+        }
+    }
+
+    /// Bit 0 of the current UUID follows the role, as of the attach.
+    pub(super) fn set_uuids_on_attach(&mut self) {
+        if let Some(mut u) = self.uuids() {
+            u.set_primary(self.state.role == crate::state::Role::Primary);
+            self.set_uuids(u);
+        }
+    }
+
+    /// The bitmap UUID of the own disk is 0, or there is no disk.
+    #[must_use]
+    pub fn bitmap_uuid_zero(&self) -> bool {
+        self.disk
+            .as_ref()
+            .is_none_or(|d| matches!(d.superblock.uuids, [_, 0, _, _]))
+    }
+
+    /// The disk's state, or the one the attach found out while it is Negotiating.
+    #[must_use]
+    pub fn disk_or_remembered(&self) -> Disk {
+        match self.negotiating {
+            Some(n) if self.state.disk == Disk::Negotiating => n.disk,
+            _ => self.state.disk,
+        }
+    }
+
+    /// Fills in what the volume knows of the facts that rules look at.
+    pub(super) fn add_facts(&self, facts: &mut Facts) {
+        facts.fencing = self.disk.as_ref().map_or(Fencing::DontCare, |d| d.fencing);
+        facts.negotiating = self.negotiating;
+    }
+}
