@@ -21,7 +21,7 @@ impl<T: Copy, const N: usize> List<T, N> {
         }
     }
 
-    pub(super) fn push(&mut self, value: T) {
+    pub(crate) fn push(&mut self, value: T) {
         match self.slots.get_mut(self.len) {
             Some(slot) => {
                 *slot = Some(value);
