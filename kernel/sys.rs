@@ -14,8 +14,13 @@
 #![allow(unsafe_code)]
 #![allow(dead_code, unused_imports)]
 
+pub(crate) mod bdev;
+pub(crate) mod bio;
+pub(crate) mod data;
+pub(crate) mod disk;
 pub(crate) mod llist;
 pub(crate) mod memalloc;
+pub(crate) mod page;
 pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod timer;
@@ -23,13 +28,16 @@ pub(crate) mod wait;
 pub(crate) mod workqueue;
 
 mod ffi;
+mod gfp;
+
+pub(crate) use gfp::Wait;
 
 /// A spin lock that keeps interrupts off while it is held: for data that completions touch.
 pub(crate) use kernel::sync::new_spinlock_irq;
-pub(crate) use kernel::sync::SpinLockIrq;
 /// Sleepable read-copy update: readers that may sleep, and a writer that waits for them.
 pub(crate) use kernel::sync::srcu::{
     new_srcu,
     Guard as SrcuGuard,
     Srcu, //
 };
+pub(crate) use kernel::sync::SpinLockIrq;

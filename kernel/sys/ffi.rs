@@ -2,10 +2,16 @@
 
 //! Declarations of what `shim*.c` define, in the order of `shim.h`.
 
+// C structures that are empty in some configurations (lock classes) are no concern of these calls:
+// all structures of C go by pointer.
+#![allow(improper_ctypes)]
+
 use kernel::{
     bindings,
     prelude::*, //
 };
+
+use super::bdev::BackingTraits;
 
 extern "C" {
     pub(super) fn shim_noio_save() -> c_uint;
@@ -16,4 +22,20 @@ extern "C" {
     pub(super) fn shim_module_get() -> bool;
     pub(super) fn shim_module_put();
     pub(super) fn shim_module_put_and_exit() -> !;
+
+    pub(super) fn shim_page_address(page: *mut bindings::page) -> *mut c_void;
+    pub(super) fn shim_sendpages_ok(page: *mut bindings::page, len: usize, offset: usize) -> bool;
+    pub(super) fn shim_bdev_traits(bdev: *mut bindings::block_device, traits: *mut BackingTraits);
+    pub(super) fn shim_bdev_name(bdev: *mut bindings::block_device, name: *mut c_char, size: usize);
+    pub(super) fn shim_alloc_pages_bulk(
+        gfp: bindings::gfp_t,
+        count: c_int,
+        pages: *mut *mut bindings::page,
+    ) -> usize;
+    pub(super) fn shim_limits_start(
+        disk: *mut bindings::gendisk,
+        limits: *mut bindings::queue_limits,
+    );
+    pub(super) fn shim_limits_cancel(disk: *mut bindings::gendisk);
+    pub(super) fn shim_disk_device(disk: *mut bindings::gendisk) -> *mut bindings::device;
 }

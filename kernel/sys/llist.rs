@@ -240,12 +240,10 @@ where
             next.store(head, Ordering::Relaxed);
             // INVARIANT: The new head is a link whose object we have been given, and its `next` is
             // the chain so far.
-            match self.head.compare_exchange_weak(
-                head,
-                link,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            match self
+                .head
+                .compare_exchange_weak(head, link, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) if head.is_null() => return Push::First,
                 Ok(_) => return Push::Behind,
                 Err(now) => head = now,

@@ -17,4 +17,38 @@ bool shim_module_get(void);
 void shim_module_put(void);
 void shim_module_put_and_exit(void) __noreturn;
 
+/* shim_blk.c: pages, block devices, bios, disks */
+struct bio;
+struct block_device;
+struct device;
+struct gendisk;
+struct page;
+struct queue_limits;
+
+/* What bdev.rs calls BackingTraits. */
+struct shim_bdev_traits {
+	u32 logical_block_size;
+	u32 physical_block_size;
+	u32 max_hw_sectors;
+	u32 max_sectors;
+	u32 max_discard_sectors;
+	u32 discard_granularity;
+	u32 max_write_zeroes_sectors;
+	bool write_cache;
+	bool fua;
+	bool rotational;
+	bool read_only;
+	bool stable_writes;
+	bool zoned;
+};
+
+void *shim_page_address(struct page *page);
+bool shim_sendpages_ok(struct page *page, size_t len, size_t offset);
+void shim_bdev_traits(struct block_device *bdev, struct shim_bdev_traits *traits);
+void shim_bdev_name(struct block_device *bdev, char *name, size_t size);
+unsigned long shim_alloc_pages_bulk(gfp_t gfp, int count, struct page **pages);
+void shim_limits_start(struct gendisk *disk, struct queue_limits *limits);
+void shim_limits_cancel(struct gendisk *disk);
+struct device *shim_disk_device(struct gendisk *disk);
+
 #endif

@@ -35,7 +35,11 @@ pub(crate) fn wall_clock_s() -> u64 {
 pub(crate) fn jiffies() -> Jiffies {
     // SAFETY: The tick counter is a plain word that is always there; it changes under us, so it is
     // read as volatile.
-    unsafe { (&raw const bindings::jiffies).cast::<Jiffies>().read_volatile() }
+    unsafe {
+        (&raw const bindings::jiffies)
+            .cast::<Jiffies>()
+            .read_volatile()
+    }
 }
 
 /// Milliseconds as ticks, rounded up.

@@ -25,10 +25,7 @@ use super::time::Jiffies;
 /// Makes the initialiser of a [`WaitQueue`], with a lock class of its own.
 macro_rules! new_wait_queue {
     ($name:literal) => {
-        $crate::sys::wait::WaitQueue::new(
-            ::kernel::c_str!($name),
-            ::kernel::static_lock_class!(),
-        )
+        $crate::sys::wait::WaitQueue::new(::kernel::c_str!($name), ::kernel::static_lock_class!())
     };
 }
 pub(crate) use new_wait_queue;
@@ -185,5 +182,7 @@ impl WaitQueue {
 
 /// A time-out as `schedule_timeout` takes it: never negative, never "for ever" by accident.
 fn clamp(timeout: Jiffies) -> isize {
-    isize::try_from(timeout).unwrap_or(FOREVER).min(FOREVER >> 1)
+    isize::try_from(timeout)
+        .unwrap_or(FOREVER)
+        .min(FOREVER >> 1)
 }

@@ -168,7 +168,8 @@ where
 {
     let object = Arc::as_ptr(item);
     // SAFETY: The work is initialised: it is a field of a `T`, whose `DelayedWork` is made so.
-    let was_queued = unsafe { bindings::cancel_delayed_work_sync(delayed_work_of::<T, ID>(object)) };
+    let was_queued =
+        unsafe { bindings::cancel_delayed_work_sync(delayed_work_of::<T, ID>(object)) };
     if was_queued {
         // SAFETY: The queued work held this reference, and won't use it any more.
         drop(unsafe { Arc::from_raw(object) });
