@@ -5,36 +5,17 @@ use super::nest_macro::nest;
 use super::value::{Text, Uuids};
 
 nest! {
-    /// State of a device (`STATE_INFO`). Amounts are in the unit that each field names.
+    /// State of a device (`STATE_INFO`). Amounts are in the unit that each field names. The fields
+    /// stand in the order in which the 7.3 driver sends them.
     pub struct StateInfo = 8 "state_info" unmarked {
         /// Why this was sent, see [`SibReason`].
         sib_reason: u32 = 1 [mandatory];
         /// The device's state word (see docs/states.md); its suspend bits may be old.
         current_state: u32 = 2 [required];
-        /// Size of the device in sectors.
-        capacity: u64 = 3 [mandatory];
         /// Identifier of the data shown to applications.
         ed_uuid: u64 = 4 [mandatory];
-        /// State word before; with [`SibReason::StateChange`].
-        prev_state: Option<u32> = 5 [mandatory];
-        /// State word after; with [`SibReason::StateChange`].
-        new_state: Option<u32> = 6 [mandatory];
-        /// Generation identifiers; with a local disk.
-        uuids: Option<Uuids> = 7 [mandatory];
-        /// Flags of the metadata; with a local disk.
-        disk_flags: Option<u32> = 8 [mandatory];
-        /// Bits in the bitmap; with a local disk.
-        bits_total: Option<u64> = 9 [mandatory];
-        /// Bits set; with a local disk.
-        bits_oos: Option<u64> = 10 [mandatory];
-        /// Bits to do when resync or verify began; with a disk, in SyncSource to PausedSyncT.
-        bits_rs_total: Option<u64> = 11 [mandatory];
-        /// Bits that resync failed on; as above.
-        bits_rs_failed: Option<u64> = 12 [mandatory];
-        /// Name of the handler; with the two helper reasons.
-        helper: Option<Text<32>> = 13 [mandatory];
-        /// Raw wait status, or a negative errno; with [`SibReason::HelperPost`].
-        helper_exit_code: Option<u32> = 14 [mandatory];
+        /// Size of the device in sectors.
+        capacity: u64 = 3 [mandatory];
         /// Sectors sent.
         send_cnt: u64 = 15;
         /// Sectors received.
@@ -53,6 +34,26 @@ nest! {
         ap_pending_cnt: u32 = 22;
         /// Resync requests sent and not answered.
         rs_pending_cnt: u32 = 23;
+        /// Generation identifiers; with a local disk.
+        uuids: Option<Uuids> = 7 [mandatory];
+        /// Flags of the metadata; with a local disk.
+        disk_flags: Option<u32> = 8 [mandatory];
+        /// Bits in the bitmap; with a local disk.
+        bits_total: Option<u64> = 9 [mandatory];
+        /// Bits set; with a local disk.
+        bits_oos: Option<u64> = 10 [mandatory];
+        /// Bits to do when resync or verify began; with a disk, in SyncSource to PausedSyncT.
+        bits_rs_total: Option<u64> = 11 [mandatory];
+        /// Bits that resync failed on; as above.
+        bits_rs_failed: Option<u64> = 12 [mandatory];
+        /// State word before; with [`SibReason::StateChange`].
+        prev_state: Option<u32> = 5 [mandatory];
+        /// State word after; with [`SibReason::StateChange`].
+        new_state: Option<u32> = 6 [mandatory];
+        /// Name of the handler; with the two helper reasons.
+        helper: Option<Text<32>> = 13 [mandatory];
+        /// Raw wait status, or a negative errno; with [`SibReason::HelperPost`].
+        helper_exit_code: Option<u32> = 14 [mandatory];
     }
 }
 

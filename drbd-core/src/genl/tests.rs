@@ -14,7 +14,7 @@ use super::{
 use crate::config::{DiskConf, NetConf, ResOpts};
 use crate::state::{Refusal, Success};
 use proptest::prelude::*;
-use std::{vec, vec::Vec};
+use std::{collections::BTreeSet, vec, vec::Vec};
 
 /// All sets that exist.
 const SETS: [Set; 22] = [
@@ -421,6 +421,100 @@ fn notifications() {
         Notification::from_header(&NotificationHeader { nh_type: 6 }),
         None
     );
+}
+
+/// Reads a set and writes it again as the kernel would.
+fn rewrite(number: u16, payload: &[u8], writer: &mut Writer<'_>) {
+    fn one<N: Nest>(number: u16, payload: &[u8], writer: &mut Writer<'_>) -> bool {
+        if N::SET.number != number {
+            return false;
+        }
+        N::read(payload).expect("valid").put(writer).expect("4 KiB");
+        true
+    }
+    let found = one::<Context>(number, payload, writer)
+        || one::<DiskConf>(number, payload, writer)
+        || one::<ResOpts>(number, payload, writer)
+        || one::<NetConf>(number, payload, writer)
+        || one::<StateInfo>(number, payload, writer)
+        || one::<TimeoutParms>(number, payload, writer)
+        || one::<ResourceInfo>(number, payload, writer)
+        || one::<DeviceInfo>(number, payload, writer)
+        || one::<ConnectionInfo>(number, payload, writer)
+        || one::<PeerDeviceInfo>(number, payload, writer)
+        || one::<ResourceStatistics>(number, payload, writer)
+        || one::<DeviceStatistics>(number, payload, writer)
+        || one::<ConnectionStatistics>(number, payload, writer)
+        || one::<PeerDeviceStatistics>(number, payload, writer)
+        || one::<NotificationHeader>(number, payload, writer);
+    assert!(found, "set {number}");
+}
+
+/// A request of the stock tools is accepted.
+fn accept(op: Op, bytes: &[u8]) {
+    let top = TopLevel::parse(bytes, Some(op.request_sets())).expect("well formed");
+    if let Some(payload) = top.set(&Context::SET) {
+        Context::create(payload).expect("valid");
+    }
+    let sets = op
+        .request_sets()
+        .iter()
+        .filter_map(|number| Some((number, top.payload(*number)?)));
+    for (number, payload) in sets {
+        let result = match (op, number) {
+            (Op::Attach, 3) => DiskConf::create(payload).map(|_| ()),
+            (Op::ChgDiskOpts, 3) => DiskConf::default().change(payload, true).map(|_| ()),
+            (_, 4) => ResOpts::create(payload).map(|_| ()),
+            (Op::Connect, 5) => NetConf::create(payload).map(|_| ()),
+            (Op::Primary, 6) => SetRoleParms::create(payload).map(|_| ()),
+            (Op::StartOv, 9) => StartOvParms::create(payload).map(|_| ()),
+            (Op::NewCUuid, 10) => NewCUuidParms::create(payload).map(|_| ()),
+            (Op::Disconnect, 12) => DisconnectParms::create(payload).map(|_| ()),
+            (_, 2) => Ok(()),
+            other => panic!("unexpected set: {other:?}"),
+        };
+        assert_eq!(result, Ok(()), "{op:?} {number}");
+    }
+}
+
+/// What stock drbdsetup-84 and the driver of Linux 7.3.4 said to each other: requests are accepted,
+/// dumps and events come out again byte by byte.
+#[test]
+#[cfg(target_endian = "little")]
+fn golden_conversation() {
+    let mut rewritten = 0;
+    for line in include_str!("golden.tsv").lines().skip(1) {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [direction, op, flags, command, hex] = columns[..] else {
+            panic!("{line}")
+        };
+        let op = Op::from_number(op.parse().expect("number")).expect("known");
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex"))
+            .collect();
+        let (header, attrs) = Header::parse(&bytes).expect("header");
+        if direction == ">" {
+            accept(op, attrs);
+            assert_eq!(header.sets_defaults(), command.contains("--set-defaults"));
+            continue;
+        }
+        assert!(header.ret_code().text().is_some(), "{command}");
+        // Replies to changes hold a copy of the request's context, in the tools' style.
+        let is_own = flags == "0x2" || matches!(op.kind(), OpKind::Event);
+        if !is_own && op != Op::GetTimeoutType {
+            continue;
+        }
+        let mut buffer = [0; 4096];
+        let mut writer = Writer::new(&mut buffer, Style::Kernel, Audience::Privileged);
+        for attr in Attrs::new(attrs) {
+            let attr = attr.expect("whole");
+            rewrite(attr.number(), attr.payload(), &mut writer);
+        }
+        assert_eq!(writer.written(), attrs, "{op:?} {command}");
+        rewritten += 1;
+    }
+    assert!(rewritten >= 11);
 }
 
 proptest! {

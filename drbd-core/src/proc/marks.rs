@@ -43,7 +43,7 @@ impl Marks {
         if !is_due || last.left_bits == left_bits {
             return;
         }
-        self.last = (self.last + 1) % MARKS;
+        self.last = self.after(1);
         if let Some(mark) = self.marks.get_mut(self.last) {
             *mark = Mark {
                 at_ms: now_ms,
@@ -62,13 +62,17 @@ impl Marks {
     /// Progress since the mark that is about 18 s old.
     #[must_use]
     pub fn rolling(&self, now_ms: u64, left_bits: u64) -> Span {
-        self.since((self.last + 2) % MARKS, now_ms, left_bits)
+        self.since(self.after(2), now_ms, left_bits)
     }
 
     /// Progress since the last mark but one, about 3 s.
     #[must_use]
     pub fn recent(&self, now_ms: u64, left_bits: u64) -> Span {
-        self.since((self.last + MARKS - 1) % MARKS, now_ms, left_bits)
+        self.since(self.after(MARKS - 1), now_ms, left_bits)
+    }
+
+    fn after(&self, steps: usize) -> usize {
+        self.last.wrapping_add(steps) % MARKS
     }
 
     fn since(&self, index: usize, now_ms: u64, left_bits: u64) -> Span {
