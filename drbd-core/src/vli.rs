@@ -337,4 +337,4 @@ pub fn encode(source: &impl BitSource, from: u64, out: &mut [u8]) -> Option<Enco
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
