@@ -26,6 +26,9 @@ pub use handshake::{
 };
 pub use policy::{AfterSb, Policies};
 
+#[cfg(test)]
+mod tests;
+
 /// The current UUID of a device that never had data.
 pub const JUST_CREATED: u64 = 4;
 

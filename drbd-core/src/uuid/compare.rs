@@ -4,6 +4,8 @@
 //! Both nodes compare on their own and must come to opposite verdicts. The numbers of the rules
 //! are those of the log line `uuid_compare()=… by rule …`.
 
+use core::fmt;
+
 use super::{same, UuidSet, JUST_CREATED, SYNC_UUID_STEP};
 
 /// What the two sets say, as seen from this node.
@@ -83,10 +85,35 @@ pub enum Remark {
     LostLastSyncUuid,
     /// Rule 71.
     LastSyncUuidDidNotArrive,
-    /// Rule 41, one Primary.
-    UnrotatedOnePrimary,
+    /// Rule 41, but the nodes have not agreed on what it takes.
+    UnrotatedWithPrimary,
     /// Rule 41, two Primaries.
     UnrotatedTwoPrimaries,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Remark::MissedEndAsSource => {
+                "Missed the end of a resync as source, put own UUIDs right"
+            }
+            Remark::PeerLostSyncUuid => "Was sync source, the peer has not kept the sync UUID",
+            Remark::MissedEndAsTarget => {
+                "The peer missed the end of a resync as source, put its UUIDs right"
+            }
+            Remark::LostSyncUuid => "Was sync target, have not kept the sync UUID",
+            Remark::LostLastSyncUuid => {
+                "The last sync UUID did not arrive, put the peer's UUIDs right"
+            }
+            Remark::LastSyncUuidDidNotArrive => {
+                "The last sync UUID did not reach the peer, put own UUIDs right"
+            }
+            Remark::UnrotatedWithPrimary => {
+                "Equal UUIDs after a crash, one node is primary: needs a newer peer"
+            }
+            Remark::UnrotatedTwoPrimaries => "Equal UUIDs after a crash, both nodes are primary",
+        })
+    }
 }
 
 /// What the comparison looks at.
@@ -215,18 +242,16 @@ impl Input<'_> {
         }
         if self.own_primary || self.peer_primary {
             if !self.feature_4 {
-                return self.says(Verdict::NeedsFeature4, 41);
+                return self
+                    .says(Verdict::NeedsFeature4, 41)
+                    .with_remark(Remark::UnrotatedWithPrimary);
             }
             return match (self.own_primary, self.peer_primary) {
                 (true, true) => self
                     .says(Verdict::OldSplitBrain, 41)
                     .with_remark(Remark::UnrotatedTwoPrimaries),
-                (true, false) => self
-                    .says(Verdict::SourceByBitmap, 41)
-                    .with_remark(Remark::UnrotatedOnePrimary),
-                (false, _) => self
-                    .says(Verdict::TargetByBitmap, 41)
-                    .with_remark(Remark::UnrotatedOnePrimary),
+                (true, false) => self.says(Verdict::SourceByBitmap, 41),
+                (false, _) => self.says(Verdict::TargetByBitmap, 41),
             };
         }
         let own_is_source = match (self.own_crashed, self.peer_crashed) {

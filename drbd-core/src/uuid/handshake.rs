@@ -2,6 +2,8 @@
 //! From two UUID sets, two disks and two roles to what this node does: sync as source, as target,
 //! not at all, or refuse the connection.
 
+use core::fmt;
+
 use super::compare::{compare, Comparison, Input, Remark, Verdict};
 use super::policy::{Demotion, Policies, Split, Winner};
 use super::{UuidFlags, UuidSet};
@@ -136,6 +138,25 @@ pub enum RefusalReason {
     DryRun,
 }
 
+impl fmt::Display for RefusalReason {
+    /// The line for the log. The last four have been told by a [`Note`] already.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            RefusalReason::Unrelated => "Unrelated data, aborting!",
+            RefusalReason::NeedsProtocol91 => {
+                "To resolve this both sides have to support at least protocol 91"
+            }
+            RefusalReason::NeedsFeature4 => {
+                "To resolve this both sides have to support at least protocol 101 and feature 0x4"
+            }
+            RefusalReason::SplitBrain => "unresolved split brain",
+            RefusalReason::SourceInconsistent => "source of a sync without consistent data",
+            RefusalReason::TargetPrimary => "target of a sync while primary",
+            RefusalReason::DryRun => "dry run",
+        })
+    }
+}
+
 /// What a handshake comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -185,6 +206,73 @@ pub enum Note {
     TargetPrimaryAllTheSame,
     /// What the trial found out.
     WouldBe(Plan),
+}
+
+/// "peer" or "this", as the log names the node that gives the data.
+const fn giver(from_peer: bool) -> &'static str {
+    if from_peer {
+        "peer"
+    } else {
+        "this"
+    }
+}
+
+impl fmt::Display for Note {
+    /// The line for the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Note::Compared(remark) => remark.fmt(f),
+            Note::ByDiskStates(Plan::Source { .. }) => {
+                f.pad("Becoming sync source due to disk states.")
+            }
+            Note::ByDiskStates(_) => f.pad("Becoming sync target due to disk states."),
+            Note::Help(helper) => write!(f, "Calling helper {}", helper.as_str()),
+            Note::PolicyFellThrough => {
+                f.pad("No younger or older primary, using discard-least-changes instead")
+            }
+            Note::PolicyMisfit => {
+                f.pad("Configuration error: the after-sb policy does not fit the roles")
+            }
+            Note::Demote => f.pad("Gave up the primary role"),
+            Note::SolvedByPolicy {
+                primaries,
+                from_peer,
+            } => write!(
+                f,
+                "Split-Brain detected, {primaries} primaries, automatically solved. \
+                 Sync from {} node",
+                giver(*from_peer)
+            ),
+            Note::FullBecauseAmbiguous => f.pad("Doing a full sync, since UUIDs where ambiguous."),
+            Note::SolvedByHand { from_peer } => write!(
+                f,
+                "Split-Brain detected, manually solved. Sync from {} node",
+                giver(*from_peer)
+            ),
+            Note::Unsolved => f.pad("Split-Brain detected but unresolved, dropping connection!"),
+            Note::SourceInconsistent => f.pad("I shall become SyncSource, but I am inconsistent!"),
+            Note::TargetPrimary => f.pad("I shall become SyncTarget, but I am primary!"),
+            Note::TargetPrimaryAllTheSame => {
+                f.pad("Becoming SyncTarget, violating the stable-dataassumption")
+            }
+            Note::WouldBe(Plan::NoSync) => {
+                f.pad("dry-run connect: No resync, would become Connected immediately.")
+            }
+            Note::WouldBe(plan) => write!(
+                f,
+                "dry-run connect: Would become {}, doing a {} resync.",
+                match plan {
+                    Plan::Source { .. } => Conn::SyncSource,
+                    _ => Conn::SyncTarget,
+                },
+                if plan.is_full() {
+                    "full"
+                } else {
+                    "bit-map based"
+                }
+            ),
+        }
+    }
 }
 
 /// As many as can ever come together.

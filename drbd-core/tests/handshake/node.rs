@@ -3,16 +3,45 @@
 
 use std::collections::VecDeque;
 
-use drbd_core::state::fence::{self, FenceStart};
+use drbd_core::state::fence::{self, FenceStart, Fenced};
 use drbd_core::state::received::{receive, Next, ReceiveFacts, Received};
-use drbd_core::state::role::{is_new_role, promoted, RoleRequest, RoleStep};
+use drbd_core::state::role::{
+    is_new_role, promoted, promotion_needs_new_uuid, RoleRequest, RoleStep, RoleWarning,
+};
 use drbd_core::state::twonode::{look_again, start, Answer, Start};
 use drbd_core::state::{
-    after_actions, commit_effects, proposal_result, propose, propose_connection, AfterEffect,
-    AfterFacts, Change, CommitFacts, Conn, ConnectionMode, DeviceState, Disk, Facts, Mode, Role,
-    StateReturn, Summary, Transition, VolumeChange,
+    after_actions, commit_effects, proposal_result, propose, propose_connection, sanitise,
+    AfterEffect, AfterFacts, Change, CommitFacts, Conn, ConnectionMode, DeviceState, Disk, Facts,
+    Helper, Mode, Refusal, Role, StateReturn, Summary, Transition, VolumeChange,
 };
-use drbd_core::uuid::{decide, Decision, Note, Own, Peer, Policies, Situation, UuidFlags, UuidSet};
+use drbd_core::uuid::{
+    decide, Decision, Note, Outcome, Own, Peer, Plan, Policies, RefusalReason, Remark, Situation,
+    UuidFlags, UuidSet,
+};
+
+/// What the C driver says when the younger/older policies can not decide.
+const FELL_THROUGH: &str =
+    "Discard younger/older primary did not find a decision / Using discard-least-changes instead";
+
+/// The C driver's words for a remark.
+fn recorded(remark: Remark) -> &'static str {
+    match remark {
+        Remark::MissedEndAsSource => {
+            "was SyncSource, missed the resync finished event, corrected myself:"
+        }
+        Remark::PeerLostSyncUuid => "was SyncSource (peer failed to write sync_uuid)",
+        Remark::MissedEndAsTarget => {
+            "was SyncTarget, peer missed the resync finished event, corrected peer:"
+        }
+        Remark::LostSyncUuid => "was SyncTarget (failed to write sync_uuid)",
+        Remark::LostLastSyncUuid => "Lost last syncUUID packet, corrected:",
+        Remark::LastSyncUuidDidNotArrive => "Last syncUUID did not get through, corrected:",
+        Remark::UnrotatedWithPrimary => "Equivalent unrotated UUIDs, but current primary present.",
+        Remark::UnrotatedTwoPrimaries => {
+            "Equivalent unrotated UUIDs, but both are primary. Can not resolve this."
+        }
+    }
+}
 
 /// The peer as it is known.
 pub(crate) struct Known {
@@ -34,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) policies: Policies,
     pub(crate) tentative: bool,
     pub(crate) helpers: Vec<String>,
+    /// What it logs, as far as the core knows.
+    pub(crate) log: Vec<String>,
     pub(crate) handler_exit: u8,
     /// New UUIDs in the order in which they are made.
     pub(crate) random: VecDeque<u64>,
@@ -64,6 +95,7 @@ impl Node {
             },
         );
         assert!(!commit.overflowed());
+        self.log.extend(t.warning.map(|w| w.to_string()));
         self.state = t.new;
         let after = after_actions(
             &t.old,
@@ -84,7 +116,11 @@ impl Node {
             match action.effect {
                 AfterEffect::NewCurrentUuid => {
                     let (random, primary) = (self.next_random(), self.is_primary());
-                    let _warned = self.uuids.new_current(random, primary);
+                    if let Some(lost) = self.uuids.new_current(random, primary) {
+                        self.log
+                            .push(format!("bm UUID was already set: {lost:016X}"));
+                    }
+                    self.log.push(format!("new current UUID {}", self.uuids));
                 }
                 AfterEffect::SendSyncUuid => {
                     let random = self.next_random();
@@ -102,6 +138,16 @@ impl Node {
             self.commit(t);
         }
         proposal_result(&proposal)
+    }
+
+    /// Logs a refusal, as a verbose request does. Transient ones are not worth a line.
+    fn log_refusal(&mut self, wanted: DeviceState, refusal: Refusal) {
+        if refusal != Refusal::InTransientState {
+            let (wanted, _) = sanitise(&self.facts, &self.state, wanted);
+            self.log.push(format!("State change failed: {refusal}"));
+            self.log.push(format!("  state = {}", self.state));
+            self.log.push(format!(" wanted = {wanted}"));
+        }
     }
 
     /// As [`Node::change`], asking a peer that agrees to everything.
@@ -139,10 +185,20 @@ impl Node {
             Received::Goes(arrival) => arrival,
             other => panic!("{other:?}"),
         };
+        if peer.disk == Disk::Negotiating {
+            self.log
+                .push(format!("real peer disk state = {}", arrival.pdsk));
+        }
         if arrival.handshake {
             let decision = self.decide(known, arrival.pdsk);
             match arrival.after_handshake(decision.outcome, known.dry_run) {
-                Next::Settle(settled) => arrival = settled,
+                Next::Settle(settled) => {
+                    if settled.pdsk == Disk::Diskless {
+                        self.log
+                            .push("Disk attach process on the peer node was aborted.".into());
+                    }
+                    arrival = settled;
+                }
                 Next::FailDisk => {
                     self.change(&Change::disk(Disk::Failed), Mode::Hard)
                         .expect("hard");
@@ -159,8 +215,23 @@ impl Node {
             Ok(t) => {
                 self.commit(&t);
                 self.facts.state_sent = false;
+                if self
+                    .decision
+                    .is_some_and(|d| d.outcome == Outcome::Go(Plan::NoSync))
+                    && self.bits > 0
+                {
+                    self.log
+                        .push(format!("No resync, but {} bits in bitmap!", self.bits));
+                }
             }
-            Err(_) => self.disconnect(),
+            Err(refusal) => {
+                let mut wanted = self.state;
+                wanted.conn = arrival.conn;
+                wanted.peer = arrival.peer.role;
+                wanted.pdsk = arrival.pdsk;
+                self.log_refusal(wanted, refusal);
+                self.disconnect();
+            }
         }
     }
 
@@ -187,9 +258,26 @@ impl Node {
         });
         assert!(!decision.notes.overflowed());
         for note in decision.notes.iter() {
-            if let Note::Help(helper) = note {
-                self.helpers.push(helper.as_str().into());
+            match note {
+                Note::Help(helper) => {
+                    if helper == Helper::PriLostAfterSb {
+                        // It was called because this is refused.
+                        let change = Change::role(Role::Secondary);
+                        let refusal = self.change(&change, Mode::Soft).expect_err("refused");
+                        self.log_refusal(self.state.with(&change), refusal);
+                    }
+                    self.helpers.push(helper.as_str().into());
+                }
+                Note::Compared(remark) => self.log.push(recorded(remark).into()),
+                Note::PolicyFellThrough => self.log.push(FELL_THROUGH.into()),
+                note => self.log.push(note.to_string()),
             }
+        }
+        if let Outcome::Refuse(
+            reason @ (RefusalReason::Unrelated | RefusalReason::NeedsProtocol91),
+        ) = decision.outcome
+        {
+            self.log.push(reason.to_string());
         }
         self.uuids = decision.comparison.own;
         self.decision = Some(decision);
@@ -222,13 +310,20 @@ impl Node {
         let mut step = request.begin();
         let result = loop {
             step = match step {
-                RoleStep::Try { change, .. } => {
+                RoleStep::Try { change, last } => {
                     let result = self.request(&change);
+                    if let (true, Err(refusal)) = (last, result) {
+                        self.log_refusal(self.state.with(&change), refusal);
+                    }
                     request.tried(result, self.state.disk)
                 }
                 RoleStep::FencePeer => {
                     let fenced = self.fence_peer();
-                    request.fenced(fenced).0
+                    let (step, warning) = request.fenced(fenced);
+                    if warning == Some(RoleWarning::ForcedSplitBrain) {
+                        self.log.push("Forced into split brain situation!".into());
+                    }
+                    step
                 }
                 RoleStep::Sleep => request.slept(),
                 RoleStep::Done(result) => break result,
@@ -237,15 +332,24 @@ impl Node {
         if !is_new_role(result) {
             return result;
         }
+        if request.is_forced() {
+            self.log
+                .push("Forced to consider local data as UpToDate!".into());
+        }
         if !self.state.disk.is_attached() {
             return result;
         }
         if role == Role::Primary {
             let random = self.random.front().copied().unwrap_or(0);
-            let before = self.uuids.current;
-            let _warned = promoted(&self.state, &mut self.uuids, request.is_forced(), random);
-            if self.uuids.current | 1 != before | 1 {
+            if promotion_needs_new_uuid(&self.state, &self.uuids, request.is_forced()) {
                 self.random.pop_front();
+            }
+            let before = self.uuids.current;
+            let lost = promoted(&self.state, &mut self.uuids, request.is_forced(), random);
+            self.log
+                .extend(lost.map(|b| format!("bm UUID was already set: {b:016X}")));
+            if self.uuids.current | 1 != before | 1 {
+                self.log.push(format!("new current UUID {}", self.uuids));
             }
         } else {
             self.uuids.set_primary(false);
@@ -257,10 +361,24 @@ impl Node {
         let cstate = self.state.conn.min(Conn::WFReportParams);
         let policy = match fence::start(cstate, [(self.state.disk, self.facts.fencing)]) {
             FenceStart::RunHelper(policy) => policy,
+            FenceStart::NotConsistent => {
+                self.log
+                    .push("Not fencing peer, I'm not even Consistent myself.".into());
+                return false;
+            }
             start => return start == FenceStart::DontCare,
         };
         self.helpers.push("fence-peer".into());
         let fenced = fence::exit_code(self.handler_exit, policy, self.state.disk);
+        if fenced == (Fenced::PeerShot { expected: false }) {
+            self.log
+                .push("fence-peer() = 7 && fencing != Stonith !!!".into());
+        }
+        let code = self.handler_exit;
+        self.log.push(match fenced.text() {
+            Some(text) => format!("fence-peer helper returned {code} ({text})"),
+            None => format!("fence-peer helper broken, returned {code}"),
+        });
         if let Some(change) = fenced.change() {
             let mut volumes = [VolumeChange::new(self.facts, self.state)];
             if propose_connection(cstate, &mut volumes, &change, ConnectionMode::SOFT).is_ok() {

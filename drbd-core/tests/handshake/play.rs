@@ -7,7 +7,7 @@ use drbd_core::state::resync::{start, sync_uuid_at_start, End, Side};
 use drbd_core::state::{
     Change, Conn, DeviceState, Disk, Facts, Mode, Negotiating, Refusal, Role, StateReturn,
 };
-use drbd_core::uuid::{same, Peer, Policies, UuidFlags, UuidSet};
+use drbd_core::uuid::{same, Outcome, Peer, Policies, UuidFlags, UuidSet};
 
 use crate::node::{Known, Node};
 use crate::row::{uuid_set, Row};
@@ -72,6 +72,7 @@ fn set_up(row: &Row) -> Node {
         },
         tentative: row.get("group") == "dry-run" && row.get("note").contains("C tentative"),
         helpers: Vec::new(),
+        log: Vec::new(),
         handler_exit: row
             .noted("handler exit ")
             .map_or(0, |n| n.parse().expect("a code")),
@@ -193,7 +194,9 @@ fn promote(row: &Row, node: &mut Node, mut known: Known, diff: &mut Vec<String>)
     let before = Conn::from_name(parts.next().expect("a state")).expect("a state");
     if before >= Conn::Connected {
         node.receive(&known, Conn::WFConnection);
+        // What was logged before the command is not in the row.
         node.decision = None;
+        node.log.clear();
         node.facts.highest_peer = known.peer.role;
     } else {
         node.state.conn = before;
@@ -218,6 +221,25 @@ fn promote(row: &Row, node: &mut Node, mut known: Known, diff: &mut Vec<String>)
         known.peer.flags = UuidFlags::default();
         node.receive(&known, Conn::WFBitMapT);
     }
+}
+
+/// Lines that the core has to do with. Bitmaps and the progress of a resync are not its affair
+/// here; the UUIDs of a resync are compared on their own.
+fn is_told(line: &str) -> bool {
+    ![
+        "bits) marked out-of-sync by on disk bit-map.",
+        "Resumed AL updates",
+        "Began resync as",
+        "Resync done",
+        "updated sync UUID",
+        "updated sync uuid",
+        "updated UUIDs",
+        "attached to UUIDs",
+        "receiver updated UUIDs",
+    ]
+    .iter()
+    .any(|other| line.contains(other))
+        && line != "-"
 }
 
 fn compare(row: &Row, node: &Node, diff: &mut Vec<String>) {
@@ -251,6 +273,31 @@ fn compare(row: &Row, node: &Node, diff: &mut Vec<String>) {
     if s.disk != Disk::Diskless {
         check("c_uuids_after", node.uuids.to_string());
     }
+    check("log", {
+        let theirs: Vec<&str> = row.get("log").split(" | ").filter(|l| is_told(l)).collect();
+        if theirs == node.log {
+            row.get("log").into()
+        } else {
+            node.log.join(" | ")
+        }
+    });
+    if node.linked && node.decision.is_some() {
+        // After an attach its own reading of the bitmap is logged first.
+        let (_, log) = row
+            .get("log")
+            .split_once("attached to")
+            .unwrap_or(("", row.get("log")));
+        let full = log.contains("(8182 bits) marked out-of-sync");
+        let plan = node.decision.map(|d| d.outcome);
+        if matches!(plan, Some(Outcome::Go(plan)) if plan.is_full()) != full {
+            diff.push(format!("{plan:?}, but full sync is {full}"));
+        }
+    }
+    let mut check = |what: &str, got: String| {
+        if got != row.get(what) {
+            diff.push(format!("{what} {got}, want {}", row.get(what)));
+        }
+    };
     if matches!(row.get("after"), "kept" | "dropped") {
         check("after", if node.linked { "kept" } else { "dropped" }.into());
     }
