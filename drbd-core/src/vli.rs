@@ -70,37 +70,36 @@ pub trait BitSink {
     fn or_word(&mut self, index: u64, bits: u64);
 }
 
-/// One row of the code table.
+/// One row of the code table. What follows from the documented numbers is worked out once, at
+/// compile time, so that nothing can overflow later.
 #[derive(Clone, Copy)]
 struct Level {
     /// The prefix as an integer: the bit transmitted first is the least significant one.
     prefix: u64,
     prefix_bits: u32,
+    prefix_mask: u64,
     data_bits: u32,
-    /// The shortest run of the level. The longest is `low + 2^data_bits - 1`.
+    data_mask: u64,
+    total_bits: usize,
+    /// The shortest run of the level.
     low: u64,
+    /// The longest one.
+    high: u64,
 }
 
 impl Level {
     const fn new(prefix: u64, prefix_bits: u32, data_bits: u32, low: u64) -> Level {
+        let data_mask = (1 << data_bits) - 1;
         Level {
             prefix,
             prefix_bits,
+            prefix_mask: (1 << prefix_bits) - 1,
             data_bits,
+            data_mask,
+            total_bits: (prefix_bits + data_bits) as usize,
             low,
+            high: low + data_mask,
         }
-    }
-
-    const fn total_bits(&self) -> u32 {
-        self.prefix_bits + self.data_bits
-    }
-
-    const fn high(&self) -> u64 {
-        self.low + ((1 << self.data_bits) - 1)
-    }
-
-    const fn prefix_mask(&self) -> u64 {
-        (1 << self.prefix_bits) - 1
     }
 }
 
@@ -121,11 +120,11 @@ const LEVELS: [Level; 10] = [
 const _: () = {
     let mut i = 1;
     while i < LEVELS.len() {
-        assert!(LEVELS[i].low == LEVELS[i - 1].high() + 1);
+        assert!(LEVELS[i].low == LEVELS[i - 1].high + 1);
         i += 1;
     }
     assert!(LEVELS[0].low == 1);
-    assert!(LEVELS[LEVELS.len() - 1].high() == RUN_LENGTH_MAX);
+    assert!(LEVELS[LEVELS.len() - 1].high == RUN_LENGTH_MAX);
 };
 
 /// Reads bits from bytes.
@@ -155,24 +154,18 @@ impl BitReader<'_> {
         window >> (self.at % 8)
     }
 
-    /// Takes up to 56 bits.
-    fn take(&mut self, count: u32) -> u64 {
-        let value = self.peek() & ((1 << count) - 1);
-        self.at = self.at.saturating_add(count as usize);
-        value
-    }
-
     /// Takes one run length; `None` if not even its prefix and data are all there.
     fn take_run(&mut self) -> Option<u64> {
         let window = self.peek();
-        let level = LEVELS
-            .iter()
-            .find(|l| window & l.prefix_mask() == l.prefix)?;
-        if self.left() < level.total_bits() as usize {
+        let level = LEVELS.iter().find(|l| window & l.prefix_mask == l.prefix)?;
+        if self.left() < level.total_bits {
             return None;
         }
-        self.take(level.prefix_bits);
-        Some(level.low.saturating_add(self.take(level.data_bits)))
+        // The window holds prefix and data of all levels but the last, so look again.
+        self.at = self.at.saturating_add(level.prefix_bits as usize);
+        let data = self.peek() & level.data_mask;
+        self.at = self.at.saturating_add(level.data_bits as usize);
+        Some(level.low.saturating_add(data))
     }
 }
 
@@ -237,7 +230,8 @@ impl BitWriter<'_> {
         bytes.saturating_mul(8).saturating_sub(self.shift as usize)
     }
 
-    /// Writes the `count` low bits of `value`; the caller has checked the room.
+    /// Writes the `count` low bits of `value`, above which it is zero; the caller has checked the
+    /// room.
     fn put(&mut self, mut value: u64, mut count: u32) {
         while count > 0 {
             let Some(byte) = self.bytes.get_mut(self.index) else {
@@ -246,13 +240,14 @@ impl BitWriter<'_> {
             if self.shift == 0 {
                 *byte = 0;
             }
-            let taken = count.min(8 - self.shift);
-            let [low, ..] = value.to_le_bytes();
-            *byte |= (low & (0xff >> (8 - taken))) << self.shift;
-            value >>= taken;
-            count -= taken;
-            self.shift += taken;
-            if self.shift == 8 {
+            // Bits of `value` beyond `count` are zero, so that a byte may take more than are left.
+            let [low, ..] = value.wrapping_shl(self.shift).to_le_bytes();
+            *byte |= low;
+            let taken = count.min(8_u32.saturating_sub(self.shift));
+            value = value.wrapping_shr(taken);
+            count = count.saturating_sub(taken);
+            self.shift = self.shift.saturating_add(taken);
+            if self.shift >= 8 {
                 self.shift = 0;
                 self.index = self.index.saturating_add(1);
             }
@@ -261,10 +256,10 @@ impl BitWriter<'_> {
 
     /// Writes a run length; `false` if it does not fit or has no code word.
     fn put_run(&mut self, run: u64) -> bool {
-        let Some(level) = LEVELS.iter().find(|l| run <= l.high()) else {
+        let Some(level) = LEVELS.iter().find(|l| run <= l.high) else {
             return false;
         };
-        if run == 0 || self.room() < level.total_bits() as usize {
+        if run == 0 || self.room() < level.total_bits {
             return false;
         }
         self.put(level.prefix, level.prefix_bits);
@@ -326,7 +321,7 @@ pub fn encode(source: &impl BitSource, from: u64, out: &mut [u8]) -> Option<Enco
     // A byte begun is a byte sent; what is left of it is the pad.
     let (size, pad) = match writer.shift {
         0 => (writer.index, 0),
-        used => (writer.index.saturating_add(1), 8 - used),
+        used => (writer.index.saturating_add(1), 8_u32.saturating_sub(used)),
     };
     Some(Encoded {
         size,

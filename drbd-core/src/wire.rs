@@ -48,7 +48,7 @@ pub mod state;
 
 pub use ack::{BarrierAck, BlockAck, OvResult, VerifyResult};
 pub use agreed::{Agreed, ConnectionFeatures, FeatureFlags, ProtocolVersion};
-pub use bitmap::{BitmapCursor, CompressedBitmap};
+pub use bitmap::{BitmapCursor, BitmapPacket, CompressedBitmap};
 pub use block::{BarrierNr, BlockId, BlockRange};
 pub use check::{Context, Layout, Phase, Reaction, Socket};
 pub use command::{Command, Scope};
