@@ -6,6 +6,8 @@
 use drbd_core as _;
 use kernel::prelude::*;
 
+#[cfg(DRBD_SELFTEST)]
+mod selftest;
 pub(crate) mod sys;
 
 module! {
@@ -23,6 +25,8 @@ struct Drbd;
 impl kernel::Module for Drbd {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         pr_info!("initialized\n");
+        #[cfg(DRBD_SELFTEST)]
+        selftest::run();
         Ok(Self)
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod disk;
 pub(crate) mod llist;
 pub(crate) mod memalloc;
 pub(crate) mod page;
+pub(crate) mod socket;
 pub(crate) mod thread;
 pub(crate) mod time;
 pub(crate) mod timer;

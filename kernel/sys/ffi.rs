@@ -11,7 +11,10 @@ use kernel::{
     prelude::*, //
 };
 
-use super::bdev::BackingTraits;
+use super::{
+    bdev::BackingTraits,
+    socket::Fill, //
+};
 
 extern "C" {
     pub(super) fn shim_noio_save() -> c_uint;
@@ -38,4 +41,16 @@ extern "C" {
     );
     pub(super) fn shim_limits_cancel(disk: *mut bindings::gendisk);
     pub(super) fn shim_disk_device(disk: *mut bindings::gendisk) -> *mut bindings::device;
+
+    pub(super) fn shim_sock_for_block_io(sock: *mut bindings::socket);
+    pub(super) fn shim_sock_done(sock: *mut bindings::socket);
+    pub(super) fn shim_sock_set_reuseaddr(sock: *mut bindings::socket);
+    pub(super) fn shim_sock_set_nodelay(sock: *mut bindings::socket);
+    pub(super) fn shim_sock_set_cork(sock: *mut bindings::socket, on: bool);
+    pub(super) fn shim_sock_set_quickack(sock: *mut bindings::socket);
+    pub(super) fn shim_sock_set_priority(sock: *mut bindings::socket, priority: u32);
+    pub(super) fn shim_sock_set_buffers(sock: *mut bindings::socket, send: u32, receive: u32);
+    pub(super) fn shim_sock_set_sndtimeo(sock: *mut bindings::socket, timeout: c_long);
+    pub(super) fn shim_sock_set_rcvtimeo(sock: *mut bindings::socket, timeout: c_long);
+    pub(super) fn shim_sock_fill(sock: *mut bindings::socket, fill: *mut Fill);
 }

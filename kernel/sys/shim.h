@@ -51,4 +51,27 @@ void shim_limits_start(struct gendisk *disk, struct queue_limits *limits);
 void shim_limits_cancel(struct gendisk *disk);
 struct device *shim_disk_device(struct gendisk *disk);
 
+/* shim_net.c: sockets */
+struct socket;
+
+/* What socket.rs calls Fill. */
+struct shim_sock_fill {
+	u32 send_queued;
+	u32 send_limit;
+	u32 unacknowledged;
+	u32 unread;
+};
+
+void shim_sock_for_block_io(struct socket *sock);
+void shim_sock_done(struct socket *sock);
+void shim_sock_set_reuseaddr(struct socket *sock);
+void shim_sock_set_nodelay(struct socket *sock);
+void shim_sock_set_cork(struct socket *sock, bool on);
+void shim_sock_set_quickack(struct socket *sock);
+void shim_sock_set_priority(struct socket *sock, u32 priority);
+void shim_sock_set_buffers(struct socket *sock, u32 send, u32 receive);
+void shim_sock_set_sndtimeo(struct socket *sock, long timeout);
+void shim_sock_set_rcvtimeo(struct socket *sock, long timeout);
+void shim_sock_fill(struct socket *sock, struct shim_sock_fill *fill);
+
 #endif

@@ -22,9 +22,7 @@ use kernel::{
     workqueue::{
         HasDelayedWork,
         HasWork,
-        Queue,
-        Work,
-        WorkItem, //
+        Queue, //
     }, //
 };
 
@@ -33,7 +31,9 @@ pub(crate) use kernel::workqueue::{
     impl_has_work,
     new_delayed_work,
     new_work,
-    DelayedWork, //
+    DelayedWork,
+    Work,
+    WorkItem, //
 };
 
 use super::time::Jiffies;

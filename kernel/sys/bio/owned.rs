@@ -571,6 +571,11 @@ impl<T: EndIo> ReadyBio<'_, T> {
         self.bio.share()
     }
 
+    /// The data, to be changed, if nobody else has a reference to the object.
+    pub(crate) fn data_mut(&mut self) -> Option<&mut T> {
+        self.bio.data_mut()
+    }
+
     /// Starts the I/O. [`EndIo::end_io`] is called when it has ended, perhaps before this returns.
     /// May sleep, unless it is called by our disk's `submit_bio`: then the bio goes out after that
     /// has returned.

@@ -155,6 +155,18 @@ impl Drop for UpperBio {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccountingStart(usize);
 
+impl AccountingStart {
+    /// As a number, for an atomic.
+    pub(crate) fn to_raw(self) -> usize {
+        self.0
+    }
+
+    /// What [`AccountingStart::to_raw`] told. Another number only makes a statistic wrong.
+    pub(crate) fn from_raw(raw: usize) -> Self {
+        Self(raw)
+    }
+}
+
 /// Keeps a bio from above, and so its pages, from ending.
 ///
 /// # Invariants
@@ -217,6 +229,15 @@ impl UpperCell {
     pub(crate) fn new(bio: UpperBio) -> Self {
         // INVARIANT: The cell owns it from now on.
         Self(AtomicPtr::new(ManuallyDrop::new(bio).bio.as_ptr()))
+    }
+
+    /// Puts a bio into the place. One that was there before ends with an I/O error.
+    pub(crate) fn put(&self, bio: UpperBio) {
+        // INVARIANT: The cell owns it from now on, and what was there is taken out.
+        let new = ManuallyDrop::new(bio).bio.as_ptr();
+        if let Some(bio) = NonNull::new(self.0.swap(new, Ordering::AcqRel)) {
+            drop(UpperBio { bio });
+        }
     }
 
     /// Takes the bio, if it is still there. Any context.

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The disk below a volume: data, superblock, bitmap.
+//!
+//! Metadata blocks are written one at a time, through one buffer. The superblock goes out with
+//! PREFLUSH and FUA, so that what was written before it is stable when it is (unless `md-flushes`
+//! is off).
+
+use drbd_core::config::DiskConf;
+use drbd_core::meta::{Layout, MdIndex, Superblock};
+use drbd_core::peer::DiskData;
+use kernel::new_mutex;
+use kernel::prelude::*;
+use kernel::sync::{Arc, Mutex};
+
+use crate::bitmap::Bits;
+use crate::sys::bdev::BackingDev;
+use crate::sys::bio::{self, OpFlags};
+use crate::sys::page::OwnedPage;
+use crate::sys::{new_spinlock_irq, SpinLockIrq};
+
+/// The largest request that DRBD ever makes: 1 MiB.
+pub(crate) const BIO_BYTES_MAX: u32 = 1 << 20;
+
+/// Why a disk cannot be attached: a `drbd_ret_code`, with the text that goes with it.
+pub(crate) type AttachError = i32;
+
+/// An attached disk.
+#[pin_data]
+pub(crate) struct Backing {
+    /// Where the data is.
+    pub(crate) data: Arc<BackingDev>,
+    /// Where the metadata is; the same for internal metadata.
+    pub(crate) meta: Arc<BackingDev>,
+    /// Places on the metadata device.
+    pub(crate) layout: Layout,
+    /// The options.
+    #[pin]
+    conf: SpinLockIrq<DiskConf>,
+    /// The buffer for metadata blocks.
+    #[pin]
+    buffer: Mutex<OwnedPage>,
+}
+
+impl Backing {
+    /// Reads the superblock on `meta` and looks whether all fits. May sleep.
+    ///
+    /// Gives the disk without its bitmap, and what the machine wants to know of it.
+    pub(crate) fn read(
+        data: Arc<BackingDev>,
+        meta: Arc<BackingDev>,
+        index: MdIndex,
+        conf: DiskConf,
+    ) -> Result<(Arc<Self>, DiskData), AttachError> {
+        const NOMEM: i32 = 122;
+        const IO_MD_DISK: i32 = 118;
+        const DISK_TOO_SMALL: i32 = 111;
+        let capacity = meta.sectors();
+        let at = index.superblock_sector(capacity).ok_or(112)?;
+        let mut page = OwnedPage::new_zeroed().map_err(|_| NOMEM)?;
+        bio::read_page(&meta, at, &mut page, 4096, OpFlags::META_SYNC).map_err(|_| IO_MD_DISK)?;
+        let (superblock, layout) = Superblock::attach(page.bytes(), index, capacity)
+            .map_err(|refusal| refusal.ret_code())?;
+        let usable = layout.usable_sectors(data.sectors());
+        if usable < conf.disk_size {
+            return Err(DISK_TOO_SMALL);
+        }
+        let disk = DiskData {
+            superblock,
+            usable,
+            user_size: conf.disk_size,
+            fencing: crate::convert::fencing(conf.fencing),
+            max_bio_size: max_bio_size(&data),
+            dirty: false,
+        };
+        let backing = Arc::pin_init(
+            pin_init!(Self {
+                data,
+                meta,
+                layout,
+                conf <- new_spinlock_irq!(conf, "drbd_disk_conf"),
+                buffer <- new_mutex!(page, "drbd_md_buffer"),
+            }),
+            GFP_KERNEL,
+        )
+        .map_err(|_| NOMEM)?;
+        Ok((backing, disk))
+    }
+
+    /// The options.
+    pub(crate) fn conf(&self) -> DiskConf {
+        *self.conf.lock()
+    }
+
+    /// Other options.
+    pub(crate) fn set_conf(&self, conf: DiskConf) {
+        *self.conf.lock() = conf;
+    }
+
+    fn md_flags(&self) -> OpFlags {
+        if self.conf.lock().md_flushes {
+            OpFlags::META_SYNC.with(OpFlags::PREFLUSH).with(OpFlags::FUA)
+        } else {
+            OpFlags::META_SYNC
+        }
+    }
+
+    /// Writes the superblock, durably. May sleep.
+    pub(crate) fn write_superblock(&self, superblock: &Superblock) -> Result {
+        let mut page = self.buffer.lock();
+        page.bytes_mut().fill(0);
+        superblock.emit(page.bytes_mut()).map_err(|_| EINVAL)?;
+        bio::write_page(&self.meta, self.layout.superblock_sector(), &page, 4096, self.md_flags())
+    }
+
+    /// Reads the bitmap of a device of `sectors`. May sleep.
+    pub(crate) fn read_bitmap(&self, sectors: u64) -> Result<Bits> {
+        let bits = Bits::new(sectors)?;
+        let mut page = self.buffer.lock();
+        for index in 0..bits.page_count() {
+            let (at, sectors) = self.layout.bitmap_page(index as u64).ok_or(EINVAL)?;
+            let bytes = (sectors as u32).saturating_mul(512);
+            page.bytes_mut().fill(0);
+            bio::read_page(&self.meta, at, &mut page, bytes, OpFlags::META_SYNC)?;
+            bits.load(index, page.bytes())?;
+        }
+        Ok(bits)
+    }
+
+    /// Writes the pages of the bitmap that changed. May sleep.
+    pub(crate) fn write_bitmap(&self, bits: &Bits) -> Result {
+        let mut page = self.buffer.lock();
+        let mut wrote = false;
+        for index in 0..bits.page_count() {
+            if !bits.take_dirty(index) {
+                continue;
+            }
+            let written = bits.store(index, page.bytes_mut()).and_then(|()| {
+                let (at, sectors) = self.layout.bitmap_page(index as u64).ok_or(EINVAL)?;
+                let bytes = (sectors as u32).saturating_mul(512);
+                bio::write_page(&self.meta, at, &page, bytes, OpFlags::META_SYNC)
+            });
+            if written.is_err() {
+                bits.mark_dirty(index);
+                return written;
+            }
+            wrote = true;
+        }
+        drop(page);
+        if wrote && self.conf.lock().md_flushes {
+            return self.meta.flush();
+        }
+        Ok(())
+    }
+}
+
+/// The largest request in bytes that the device takes in one piece.
+pub(crate) fn max_bio_size(data: &BackingDev) -> u32 {
+    data.traits().max_hw_sectors.saturating_mul(512).clamp(4096, BIO_BYTES_MAX)
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The bitmap of a volume in memory: pages of atomic words, the weight, and which pages the disk
+//! lacks. What bits mean is the core's business (docs/metadata.md, "Bitmap").
+//!
+//! Bits change from any context, without a lock.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use drbd_core::bitmap::{
+    bits_for, covered, pages_for, touched, BitRange, Bitmap, ExtentChange, Page, Pages,
+};
+use drbd_core::vli::{BitSink, BitSource};
+use kernel::prelude::*;
+
+use crate::sys::page::WordPage;
+
+/// The pages as the core sees them.
+struct Lent<'a>(&'a [WordPage]);
+
+impl Pages for Lent<'_> {
+    type Word = AtomicU64;
+
+    fn page(&self, index: usize) -> Option<&Page<AtomicU64>> {
+        self.0.get(index).map(WordPage::words)
+    }
+}
+
+/// A bitmap of a fixed number of bits.
+pub(crate) struct Bits {
+    pages: KVVec<WordPage>,
+    /// Pages that changed since they were written.
+    dirty: KVVec<AtomicBool>,
+    sectors: u64,
+    weight: AtomicU64,
+}
+
+impl Bits {
+    /// A bitmap for a device of `sectors`, all clear. May sleep.
+    pub(crate) fn new(sectors: u64) -> Result<Self> {
+        let count = usize::try_from(pages_for(bits_for(sectors)))?;
+        let mut pages = KVVec::with_capacity(count, GFP_NOIO)?;
+        let mut dirty = KVVec::with_capacity(count, GFP_NOIO)?;
+        for _ in 0..count {
+            pages.push(WordPage::new()?, GFP_NOIO)?;
+            dirty.push(AtomicBool::new(false), GFP_NOIO)?;
+        }
+        Ok(Self { pages, dirty, sectors, weight: AtomicU64::new(0) })
+    }
+
+    fn map(&self) -> Bitmap<Lent<'_>> {
+        Bitmap::new(Lent(&self.pages), bits_for(self.sectors))
+    }
+
+    /// Number of bits.
+    pub(crate) fn len(&self) -> u64 {
+        bits_for(self.sectors)
+    }
+
+    /// Number of pages.
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Bits that are set.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    fn mark(&self, change: ExtentChange) {
+        let page = usize::try_from(change.page()).unwrap_or(usize::MAX);
+        if let Some(flag) = self.dirty.get(page) {
+            flag.store(true, Ordering::Release);
+        }
+    }
+
+    fn set_range(&self, range: Option<BitRange>) -> u64 {
+        let Some(range) = range else { return 0 };
+        let new = self.map().set(range, |c| self.mark(c));
+        self.weight.fetch_add(new, Ordering::Relaxed);
+        new
+    }
+
+    /// Marks every block that the range touches out of sync; gives the number of new bits.
+    pub(crate) fn set_out_of_sync(&self, sector: u64, bytes: u32) -> u64 {
+        self.set_range(touched(sector, u64::from(bytes / 512), self.sectors))
+    }
+
+    /// Marks every block that the range covers in sync; gives the number of bits cleared.
+    pub(crate) fn set_in_sync(&self, sector: u64, bytes: u32) -> u64 {
+        let Some(range) = covered(sector, u64::from(bytes / 512), self.sectors) else { return 0 };
+        let gone = self.map().clear(range, |c| self.mark(c));
+        self.weight.fetch_sub(gone, Ordering::Relaxed);
+        gone
+    }
+
+    /// Bits that are set among those that the range touches.
+    pub(crate) fn count(&self, sector: u64, bytes: u32) -> u64 {
+        touched(sector, u64::from(bytes / 512), self.sectors)
+            .map_or(0, |range| self.map().count(range))
+    }
+
+    /// Sets all bits.
+    pub(crate) fn set_all(&self) {
+        self.set_range(self.map().all());
+    }
+
+    /// Clears all bits.
+    pub(crate) fn clear_all(&self) {
+        if let Some(range) = self.map().all() {
+            let gone = self.map().clear(range, |c| self.mark(c));
+            self.weight.fetch_sub(gone, Ordering::Relaxed);
+        }
+    }
+
+    /// The next set bit from `from` on.
+    pub(crate) fn next_set(&self, from: u64) -> Option<u64> {
+        self.map().find_next_set(from)
+    }
+
+    /// Whether the bit is set.
+    pub(crate) fn test(&self, bit: u64) -> bool {
+        self.map().test(bit)
+    }
+
+    /// Fills page `index` from what the disk says. Only before others see the bitmap.
+    pub(crate) fn load(&self, index: usize, block: &[u8]) -> Result {
+        let weight = self.map().load_page(index as u64, block).map_err(|_| EINVAL)?;
+        self.weight.fetch_add(weight, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes the mark of page `index`: what changes from now on marks it again.
+    pub(crate) fn take_dirty(&self, index: usize) -> bool {
+        self.dirty.get(index).is_some_and(|flag| flag.swap(false, Ordering::AcqRel))
+    }
+
+    /// Marks page `index`, because writing it failed or because it lies elsewhere now.
+    pub(crate) fn mark_dirty(&self, index: usize) {
+        if let Some(flag) = self.dirty.get(index) {
+            flag.store(true, Ordering::Release);
+        }
+    }
+
+    /// Copies page `index` for the disk.
+    pub(crate) fn store(&self, index: usize, block: &mut [u8]) -> Result {
+        self.map().store_page(index as u64, block).map_err(|_| EINVAL)
+    }
+
+    /// A bitmap for a device of `sectors` that keeps these bits; bits that it has in addition are
+    /// set if `set_new`. May sleep.
+    pub(crate) fn resized(&self, sectors: u64, set_new: bool) -> Result<Self> {
+        let new = Self::new(sectors)?;
+        let mut from = 0;
+        while let Some(run) = self.map().next_run(from) {
+            let end = run.start.saturating_add(run.len);
+            if run.set {
+                let last = end.min(new.len()).saturating_sub(1);
+                new.set_range(BitRange::new(run.start, last));
+            }
+            from = end;
+        }
+        if set_new && new.len() > self.len() {
+            new.set_range(BitRange::new(self.len(), new.len().saturating_sub(1)));
+        }
+        Ok(new)
+    }
+}
+
+impl BitSource for &Bits {
+    fn bits(&self) -> u64 {
+        self.len()
+    }
+
+    fn word(&self, index: u64) -> u64 {
+        let mut bytes = [0; 8];
+        match self.map().copy_words(index, &mut bytes) {
+            Ok(()) => u64::from_le_bytes(bytes),
+            Err(_) => 0,
+        }
+    }
+
+    fn next_change(&self, from: u64, value: bool) -> u64 {
+        let next = if value {
+            self.map().find_next_clear(from)
+        } else {
+            self.map().find_next_set(from)
+        };
+        next.unwrap_or(self.len())
+    }
+}
+
+/// Merges what the peer sends into a bitmap.
+pub(crate) struct Merge<'a>(pub(crate) &'a Bits);
+
+impl BitSink for Merge<'_> {
+    fn set_bits(&mut self, first: u64, count: u64) {
+        let last = first.saturating_add(count).saturating_sub(1);
+        self.0.set_range(BitRange::new(first, last));
+    }
+
+    fn or_word(&mut self, index: u64, bits: u64) {
+        let bits_of = self.0;
+        let new = bits_of.map().merge(index, &bits.to_le_bytes(), |c| bits_of.mark(c));
+        bits_of.weight.fetch_add(new.unwrap_or(0), Ordering::Relaxed);
+    }
+}

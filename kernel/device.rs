@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A volume as the data plane knows it: the disk that applications see, the disk below, and the
+//! policy that says where requests go.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use drbd_core::request::policy::Policy;
+use drbd_core::request::slots::SlotId;
+use drbd_core::request::word::{Duties, Event, Outcome};
+use kernel::prelude::*;
+use kernel::sync::{Arc, ArcBorrow, Mutex};
+use kernel::{new_mutex, fmt};
+
+use crate::backing::Backing;
+use crate::bitmap::Bits;
+use crate::ranges::Ranges;
+use crate::resource::Resource;
+use crate::sys::bio::{AccountingStart, OpFlags, Status, UpperBio};
+use crate::sys::disk::{self, Disk, DiskOps, Limits};
+use crate::sys::llist::LList;
+use crate::sys::wait::{new_wait_queue, WaitQueue};
+use crate::sys::workqueue::{impl_has_work, new_work, Work, WorkItem};
+use crate::sys::{new_spinlock_irq, SpinLockIrq};
+
+/// Counters of a volume, for `/proc/drbd` and the statistics (docs/interface.md).
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// KiB sent, received, read from and written to the local disk: in sectors here.
+    pub(crate) send: AtomicU64,
+    pub(crate) recv: AtomicU64,
+    pub(crate) read: AtomicU64,
+    pub(crate) writ: AtomicU64,
+    pub(crate) al_writ: AtomicU64,
+    pub(crate) bm_writ: AtomicU64,
+    /// Requests from above that are not answered yet.
+    pub(crate) ap_bio: AtomicU32,
+    /// Requests that wait for an answer of the peer.
+    pub(crate) ap_pending: AtomicU32,
+    /// Resync requests and replies without answer.
+    pub(crate) rs_pending: AtomicU32,
+    /// Requests of the peer that we have not answered yet.
+    pub(crate) unacked: AtomicU32,
+    /// Local I/O under way.
+    pub(crate) local: AtomicU32,
+}
+
+/// A volume.
+#[pin_data]
+pub(crate) struct Device {
+    /// Minor number.
+    pub(crate) minor: u32,
+    /// Volume number in the resource.
+    pub(crate) vnr: u16,
+    /// The resource.
+    pub(crate) resource: Arc<Resource>,
+    #[pin]
+    disk: Mutex<Option<Disk<Device>>>,
+    #[pin]
+    local: SpinLockIrq<Option<Arc<Backing>>>,
+    #[pin]
+    bits: SpinLockIrq<Option<Arc<Bits>>>,
+    policy: AtomicU32,
+    /// Sectors.
+    pub(crate) size: AtomicU64,
+    /// How many have it open.
+    pub(crate) opens: AtomicU32,
+    /// Whether it may be opened.
+    pub(crate) primary: AtomicBool,
+    /// Numbers packets (docs/protocol.md, "Sequence numbers").
+    pub(crate) packet_seq: AtomicU32,
+    pub(crate) counters: Counters,
+    pub(crate) ranges: Ranges,
+    /// Bios from above that wait for a policy, a slot or a range.
+    parked: LList<UpperBio, 0>,
+    /// Bios whose local read failed.
+    failed_reads: LList<UpperBio, 0>,
+    /// An I/O error to be told to the owner: bit 0 read, bit 1 write.
+    errors: AtomicU32,
+    /// Woken when local I/O ends.
+    #[pin]
+    pub(crate) idle: WaitQueue,
+    #[pin]
+    work: Work<Device>,
+}
+
+impl_has_work! {
+    impl HasWork<Self> for Device { self.work }
+}
+
+impl WorkItem for Device {
+    type Pointer = Arc<Self>;
+
+    /// What irq context or a submitter left to be done.
+    fn run(this: Arc<Self>) {
+        this.report_errors();
+        for bio in this.failed_reads.take_all() {
+            this.retry_read(bio);
+        }
+        for bio in this.parked.take_all() {
+            this.submit(bio);
+        }
+    }
+}
+
+impl Device {
+    /// A volume with its disk, write-protected and of size 0. May sleep.
+    pub(crate) fn new(resource: Arc<Resource>, minor: u32, vnr: u16) -> Result<Arc<Self>> {
+        let ranges = Ranges::new()?;
+        let device = Arc::pin_init(
+            try_pin_init!(Self {
+                minor,
+                vnr,
+                resource,
+                disk <- new_mutex!(None, "drbd_disk"),
+                local <- new_spinlock_irq!(None, "drbd_local"),
+                bits <- new_spinlock_irq!(None, "drbd_bits"),
+                policy: AtomicU32::new(Policy::NOWHERE.to_bits()),
+                size: AtomicU64::new(0),
+                opens: AtomicU32::new(0),
+                primary: AtomicBool::new(false),
+                packet_seq: AtomicU32::new(0),
+                counters: Counters::default(),
+                ranges,
+                parked: LList::new(),
+                failed_reads: LList::new(),
+                errors: AtomicU32::new(0),
+                idle <- new_wait_queue!("drbd_idle"),
+                work <- new_work!("drbd_device"),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        let mut limits = Limits::new();
+        limits.set_max_hw_bytes(8192);
+        let disk =
+            Disk::add(crate::major(), minor, fmt!("drbd{minor}"), &limits, device.clone())?;
+        *device.disk.lock() = Some(disk);
+        Ok(device)
+    }
+
+    /// Removes the disk. What is parked fails. May sleep.
+    pub(crate) fn remove(self: &Arc<Self>) {
+        let disk = self.disk.lock().take();
+        drop(disk);
+        for bio in self.parked.take_all() {
+            bio.end(Status::IO_ERROR);
+        }
+    }
+
+    /// Runs `f` with the disk that applications see.
+    pub(crate) fn with_disk<R>(&self, f: impl FnOnce(&Disk<Device>) -> R) -> Option<R> {
+        self.disk.lock().as_ref().map(f)
+    }
+
+    /// The disk below. Not to be dropped last in an interrupt: only for tasks.
+    pub(crate) fn local(&self) -> Option<Arc<Backing>> {
+        self.local.lock().clone()
+    }
+
+    /// The bitmap. Any context.
+    pub(crate) fn bits(&self) -> Option<Arc<Bits>> {
+        self.bits.lock().clone()
+    }
+
+    /// Puts another disk below, or none; gives the old one. Tasks only.
+    pub(crate) fn replace_local(&self, local: Option<Arc<Backing>>) -> Option<Arc<Backing>> {
+        core::mem::replace(&mut *self.local.lock(), local)
+    }
+
+    /// Puts another bitmap in place.
+    pub(crate) fn replace_bits(&self, bits: Option<Arc<Bits>>) {
+        let old = core::mem::replace(&mut *self.bits.lock(), bits);
+        drop(old);
+    }
+
+    /// The policy now.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::from_bits(self.policy.load(Ordering::Acquire))
+    }
+
+    /// Publishes another policy. Returns when nobody uses the old one. May sleep.
+    pub(crate) fn publish(self: &Arc<Self>, policy: Policy) {
+        let bits = policy.to_bits();
+        if self.policy.swap(bits, Ordering::AcqRel) == bits {
+            return;
+        }
+        crate::srcu().synchronize();
+        if !policy.parked {
+            self.kick();
+        }
+    }
+
+    /// Has what is parked looked at again, and errors reported. Any context.
+    pub(crate) fn kick(self: &Arc<Self>) {
+        let _ = crate::io_queue().enqueue(self.clone());
+    }
+
+    fn kick_if_parked(self: &Arc<Self>) {
+        if !self.parked.is_empty() {
+            self.kick();
+        }
+    }
+
+    /// Parks a bio until something changes.
+    pub(crate) fn park(&self, bio: UpperBio) {
+        // A bio that is already listed cannot be: it is ours alone.
+        let _ = self.parked.push(bio);
+    }
+
+    /// Local I/O begins.
+    pub(crate) fn local_begins(&self) {
+        self.counters.local.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Local I/O has ended. Any context.
+    pub(crate) fn local_done(&self) {
+        if self.counters.local.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.idle.wake_all();
+        }
+    }
+
+    /// Notes a failure of the local disk, for the owner. Any context; needs [`Device::kick`].
+    pub(crate) fn local_error(&self, write: bool) {
+        self.errors.fetch_or(if write { 2 } else { 1 }, Ordering::AcqRel);
+    }
+
+    fn report_errors(self: &Arc<Self>) {
+        use drbd_core::peer::{DiskErrorKind, Event as Told};
+        let errors = self.errors.swap(0, Ordering::AcqRel);
+        let vnr = self.vnr;
+        if errors & 2 != 0 {
+            self.resource.feed(Told::DiskError { vnr, kind: DiskErrorKind::Write });
+        } else if errors & 1 != 0 {
+            self.resource.feed(Told::DiskError { vnr, kind: DiskErrorKind::Read });
+        }
+    }
+
+    /// An event happens to a request that may be any. Any context.
+    pub(crate) fn request_event(self: &Arc<Self>, slot: SlotId, event: Event) {
+        let frozen = self.policy().frozen;
+        let table = self.resource.plane.table();
+        let Some(subject) = table.subject(slot) else { return };
+        if let Ok(duties) = table.apply(slot, event, frozen) {
+            self.perform(slot, subject.sector, subject.bytes, duties);
+        }
+        if self.errors.load(Ordering::Relaxed) != 0 {
+            self.kick();
+        }
+    }
+
+    /// Does what a transition asked for. Any context.
+    pub(crate) fn perform(self: &Arc<Self>, slot: SlotId, sector: u64, bytes: u32, duties: Duties) {
+        let plane = &self.resource.plane;
+        if duties.set_out_of_sync {
+            if let Some(bits) = self.bits() {
+                bits.set_out_of_sync(sector, bytes);
+            }
+        }
+        if duties.close_epoch {
+            self.resource.close_epoch(plane.table().epoch(slot));
+        }
+        if let Some(outcome) = duties.complete {
+            let waited = self.ranges.release(plane.take_tickets(slot));
+            if let Some((upper, started)) = plane.take_upper(slot) {
+                match outcome {
+                    Outcome::Success => self.end(upper, started, Status::OK),
+                    Outcome::Error => self.end(upper, started, Status::IO_ERROR),
+                }
+            }
+            if waited {
+                self.kick_if_parked();
+            }
+        }
+        if duties.set_in_sync {
+            if let Some(bits) = self.bits() {
+                if bits.set_in_sync(sector, bytes) > 0 {
+                    self.resource.resync_moved(self.vnr);
+                }
+            }
+        }
+        if duties.destroy {
+            plane.table().release(slot);
+            self.kick_if_parked();
+        }
+    }
+
+    /// Answers a bio. Any context.
+    pub(crate) fn end(&self, upper: UpperBio, started: AccountingStart, status: Status) {
+        upper.end_accounting(started);
+        self.counters.ap_bio.fetch_sub(1, Ordering::Relaxed);
+        upper.end(status);
+    }
+
+    /// A local read has ended. Any context.
+    pub(crate) fn local_read_done(
+        self: &Arc<Self>,
+        upper: UpperBio,
+        started: AccountingStart,
+        status: Status,
+    ) {
+        if status.is_ok() {
+            self.end(upper, started, Status::OK);
+            return;
+        }
+        if let Some(bits) = self.bits() {
+            if !upper.flags().has(OpFlags::RAHEAD) {
+                bits.set_out_of_sync(upper.sector(), upper.bytes());
+            }
+        }
+        self.local_error(false);
+        upper.end_accounting(started);
+        self.counters.ap_bio.fetch_sub(1, Ordering::Relaxed);
+        let _ = self.failed_reads.push(upper);
+        self.kick();
+    }
+
+    fn retry_read(self: &Arc<Self>, upper: UpperBio) {
+        if self.policy().remote_read {
+            self.remote_read(upper);
+        } else {
+            upper.end(Status::IO_ERROR);
+        }
+    }
+}
+
+impl DiskOps for Device {
+    fn submit_bio(this: ArcBorrow<'_, Self>, bio: UpperBio) {
+        Arc::from(this).submit(bio);
+    }
+
+    fn open(this: ArcBorrow<'_, Self>, write: bool) -> Result {
+        // Counted first: whoever demotes looks at the count after it has taken the mark away.
+        this.opens.fetch_add(1, Ordering::SeqCst);
+        if this.primary.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        this.opens.fetch_sub(1, Ordering::SeqCst);
+        Err(if write { EROFS } else { disk::emediumtype() })
+    }
+
+    fn release(this: ArcBorrow<'_, Self>) {
+        this.opens.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Performs what the machine asks for.
+//!
+//! [`Buffer`] collects the effects of one event while the machine decides; [`perform`] does them,
+//! one after the other, under the owner's mutex.
+
+use core::sync::atomic::Ordering;
+use drbd_core::peer::{DiskErrorKind, Driver, Effect, Event, OnIoError, Send};
+use drbd_core::request::policy::{Policy, PolicyFacts};
+use drbd_core::request::word::Event as Told;
+use drbd_core::state::{DeviceState, LogEvent, Role};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::bitmap::Bits;
+use crate::device::Device;
+use crate::plane::Kind;
+use crate::resource::{Owner, Resource};
+
+/// Collects effects; answers what the machine wants to know.
+pub(crate) struct Buffer<'a> {
+    resource: &'a Arc<Resource>,
+    effects: &'a mut KVec<Effect>,
+    overflowed: bool,
+}
+
+impl<'a> Buffer<'a> {
+    /// For one event.
+    pub(crate) fn new(resource: &'a Arc<Resource>, effects: &'a mut KVec<Effect>) -> Self {
+        Self { resource, effects, overflowed: false }
+    }
+
+    /// There was no memory for an effect.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+}
+
+impl Driver for Buffer<'_> {
+    fn perform(&mut self, effect: Effect) {
+        self.overflowed |= self.effects.push(effect, GFP_NOIO).is_err();
+    }
+
+    fn random(&mut self) -> u64 {
+        crate::sys::random::random_u64()
+    }
+
+    fn now_ms(&self) -> u64 {
+        Resource::now_ms()
+    }
+
+    fn open_count(&self, vnr: u16) -> u32 {
+        self.resource.device(vnr).map_or(0, |d| d.opens.load(Ordering::SeqCst))
+    }
+
+    fn bits_set(&self, vnr: u16) -> u64 {
+        self.resource.device(vnr).and_then(|d| d.bits()).map_or(0, |bits| bits.weight())
+    }
+
+    fn on_io_error(&self, vnr: u16) -> OnIoError {
+        let local = self.resource.device(vnr).and_then(|d| d.local());
+        local.map_or(OnIoError::Detach, |l| crate::convert::on_io_error(l.conf().on_io_error))
+    }
+}
+
+/// Does one thing. What it gives is fed to the machine next.
+pub(crate) fn perform(
+    resource: &Arc<Resource>,
+    owner: &mut Owner,
+    effect: Effect,
+) -> Option<Event> {
+    match effect {
+        Effect::Send(packet) => send(resource, packet),
+        Effect::StateChanged { vnr, old, new } => {
+            crate::log::state_changed(resource, vnr, &old, &new);
+            if let Some(device) = resource.device(vnr) {
+                publish(&device, owner, &new);
+            }
+            crate::events::state_changed(resource, vnr, &old, &new);
+        }
+        Effect::ConnChanged { old, new } => {
+            crate::log::conn_changed(resource, old, new);
+            crate::events::conn_changed(resource, old, new);
+        }
+        Effect::CloseEpoch => resource.close_open_epoch(),
+        Effect::Requests(LogEvent::ConnectionLostWhilePending | LogEvent::AbortDiskIo) => {
+            lose_requests(resource);
+        }
+        Effect::Requests(LogEvent::Resend | LogEvent::RestartFrozenDiskIo) => thaw(resource),
+        Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),
+        Effect::SetAllBits { vnr, report } => {
+            let ok = set_all_bits(resource, owner, vnr).is_ok();
+            return report.then_some(Event::AllBitsSet { vnr, ok });
+        }
+        Effect::ClearBitmap(vnr) => {
+            if let Some(bits) = resource.device(vnr).and_then(|d| d.bits()) {
+                bits.clear_all();
+            }
+            return write_bitmap(resource, vnr);
+        }
+        Effect::WriteBitmap(vnr) => return write_bitmap(resource, vnr),
+        Effect::SetSize { vnr, sectors, set_new } => {
+            if let Some(device) = resource.device(vnr) {
+                if set_size(owner, &device, sectors, set_new).is_err() {
+                    pr_err!("drbd {}: no bitmap for {sectors} sectors\n", resource.name());
+                    return Some(Event::DiskError { vnr, kind: DiskErrorKind::Metadata });
+                }
+            }
+        }
+        Effect::StartResync { vnr, side } => crate::resync::start(resource, vnr, side),
+        Effect::ResyncPaused { .. } => resource.sender.wake_all(),
+        Effect::StopResync(vnr) => crate::resync::stop(resource, vnr),
+        Effect::StartReceiver => {
+            if resource.start_receiver().is_err() {
+                return Some(Event::CannotListen);
+            }
+        }
+        Effect::CloseLink => resource.close_link(),
+        Effect::DropNetConfig => {
+            owner.net = None;
+            owner.addresses = None;
+        }
+        Effect::ReleaseDisk(vnr) => {
+            if let Some(device) = resource.device(vnr) {
+                device.report_when_idle();
+            }
+        }
+        Effect::DestroyDisk(vnr) => {
+            if let Some(device) = resource.device(vnr) {
+                let old = device.replace_local(None);
+                crate::srcu().synchronize();
+                device.replace_bits(None);
+                drop(old);
+                limits(&device, owner);
+            }
+        }
+        Effect::Help { vnr, helper } => crate::helper::run(resource, vnr, helper),
+        Effect::SetReadOnly { vnr, read_only } => {
+            if let Some(device) = resource.device(vnr) {
+                device.ro_work(read_only);
+            }
+        }
+        Effect::AdminDone(code) => resource.answer(code),
+        Effect::Log(vnr, line) => crate::log::line(resource, vnr, &line),
+    }
+    None
+}
+
+fn send(resource: &Arc<Resource>, packet: Send) {
+    match packet {
+        Send::ChangeReply(..) | Send::ConnChangeReply(_) | Send::Ping => {
+            if let Some(link) = resource.link() {
+                link.send_meta(packet);
+            }
+        }
+        other => resource.queue_control(other),
+    }
+}
+
+/// The policy for requests follows the state.
+fn publish(device: &Arc<Device>, owner: &Owner, state: &DeviceState) {
+    let facts = PolicyFacts {
+        agreed_version: owner.core.apv() as u16,
+        protocol: owner
+            .net
+            .as_ref()
+            .map_or(drbd_core::request::word::Replication::C, |n| {
+                crate::convert::replication(n.wire_protocol)
+            }),
+        held: false,
+        uuid_pending: false,
+    };
+    device.primary.store(state.role == Role::Primary, Ordering::SeqCst);
+    device.publish(Policy::of(state, &facts));
+}
+
+/// The link is gone: nothing of it counts any more.
+pub(crate) fn lose_requests(resource: &Arc<Resource>) {
+    for item in resource.plane.queue.take_all() {
+        let slot = match &item.kind {
+            Kind::Write { slot, .. } | Kind::Read { slot } | Kind::Flush { slot } => *slot,
+            Kind::LocalRead { .. } | Kind::Control(_) => continue,
+        };
+        if let Some(device) = &item.device {
+            device.request_event(slot, Told::SendCanceled);
+        }
+    }
+    resource.epochs.lock().clear();
+    resource.flushes.lock().clear();
+    for device in resource.devices().iter() {
+        device.counters.ap_pending.store(0, Ordering::Relaxed);
+    }
+    each_request(resource, Told::ConnectionLost);
+}
+
+fn thaw(resource: &Arc<Resource>) {
+    each_request(resource, Told::Thawed);
+}
+
+fn each_request(resource: &Arc<Resource>, event: Told) {
+    let table = resource.plane.table();
+    for slot in table.in_use() {
+        let Some(subject) = table.subject(slot) else { continue };
+        if let Some(device) = resource.device(subject.volume) {
+            device.request_event(slot, event);
+        }
+    }
+}
+
+fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
+    let local = resource.device(vnr).and_then(|d| d.local())?;
+    let superblock = owner.core.volume(vnr)?.disk?.superblock;
+    if local.write_superblock(&superblock).is_err() {
+        pr_err!("drbd {}/{vnr}: meta data update failed!\n", resource.name());
+        return Some(Event::DiskError { vnr, kind: DiskErrorKind::Metadata });
+    }
+    None
+}
+
+fn write_bitmap(resource: &Arc<Resource>, vnr: u16) -> Option<Event> {
+    let device = resource.device(vnr)?;
+    let (local, bits) = (device.local()?, device.bits()?);
+    match local.write_bitmap(&bits) {
+        Ok(()) => None,
+        Err(_) => Some(Event::DiskError { vnr, kind: DiskErrorKind::Metadata }),
+    }
+}
+
+/// A crash while the bits are being set still leads to a full sync: the flag is durable before,
+/// and cleared after the bitmap is.
+fn set_all_bits(resource: &Arc<Resource>, owner: &mut Owner, vnr: u16) -> Result {
+    let device = resource.device(vnr).ok_or(ENODEV)?;
+    let (local, bits) = (device.local().ok_or(ENODEV)?, device.bits().ok_or(ENODEV)?);
+    let mut write = |on| {
+        owner.core.set_full_sync(vnr, on);
+        let disk = owner.core.volume(vnr).and_then(|v| v.disk).ok_or(ENODEV)?;
+        local.write_superblock(&disk.superblock)
+    };
+    write(true)?;
+    bits.set_all();
+    local.write_bitmap(&bits)?;
+    write(false)
+}
+
+fn set_size(owner: &Owner, device: &Arc<Device>, sectors: u64, set_new: bool) -> Result {
+    if let Some(local) = device.local() {
+        let bits = match device.bits() {
+            Some(old) => old.resized(sectors, set_new)?,
+            None => {
+                let disk = owner.core.volume(device.vnr).and_then(|v| v.disk).ok_or(ENODEV)?;
+                let agreed = disk.superblock.la_size_sect;
+                let on_disk: Bits = local.read_bitmap(if agreed == 0 { sectors } else { agreed })?;
+                if on_disk.sectors() == sectors {
+                    on_disk
+                } else {
+                    on_disk.resized(sectors, set_new)?
+                }
+            }
+        };
+        device.replace_bits(Some(Arc::new(bits, GFP_NOIO)?));
+    }
+    device.size.store(sectors, Ordering::Release);
+    device.resize_work(sectors);
+    limits(device, owner);
+    Ok(())
+}
+
+/// What bios from above may look like now.
+fn limits(device: &Arc<Device>, owner: &Owner) {
+    let local = device.local();
+    let peer = owner.core.volume(device.vnr).map_or(0, |v| v.peer.max_bio_size);
+    let version = owner.core.link.map(|l| l.agreed.version);
+    let own = local.as_ref().map_or(crate::backing::BIO_BYTES_MAX, |l| {
+        crate::backing::max_bio_size(&l.data)
+    });
+    let theirs = match (version, peer) {
+        (Some(version), peer) if peer > 0 => version.write_size_max(peer).max(4096),
+        _ => crate::backing::BIO_BYTES_MAX,
+    };
+    device.set_limits(own.min(theirs), local.as_ref().map(|l| l.data.clone()));
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The data plane of a resource: the table of requests, and the queue to the sender.
+//!
+//! A request from above lives in three places, none of which needs a lock that all share:
+//!
+//! - its *slot* in the table holds the word that says what it still waits for
+//!   ([`drbd_core::request`]); the slot's name is the `block_id` on the wire;
+//! - its *place* beside the slot holds the bio from above until the winner of the completing
+//!   transition takes it, and the ticket of its range;
+//! - its [`Req`] object holds the bio for the local disk, keeps the pages for the sender, and is
+//!   the link in the sender's queue.
+
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use drbd_core::peer::Send as Control;
+use drbd_core::request::slots::{FreeHead, Slot, SlotId, SlotTable, Subject};
+use drbd_core::request::word::{Duties, Event, Outcome, ReqWord};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::device::Device;
+use crate::resource::Resource;
+use crate::sys::bio::{
+    AccountingStart, BioArc, Borrowed, EndIo, OwnedBio, Status, UpperBio, UpperCell, UpperHold,
+};
+use crate::sys::llist::{self, LList};
+
+/// Requests that a resource can have in flight, the ones that wait for their barrier ack included.
+const SLOTS: usize = 8192;
+
+/// What a [`Req`] is about.
+pub(crate) enum Kind {
+    /// A write; the data is that of the hold.
+    Write {
+        /// The request.
+        slot: SlotId,
+        /// `REQ_FUA` and friends as they go on the wire.
+        flags: drbd_core::wire::WriteFlags,
+        /// Keeps the pages until the packet is sent; none for a note.
+        hold: Option<UpperHold>,
+    },
+    /// A read that the peer answers.
+    Read {
+        /// The request.
+        slot: SlotId,
+    },
+    /// An empty flush that waits for the barrier acks before it.
+    Flush {
+        /// The request.
+        slot: SlotId,
+    },
+    /// A local read.
+    LocalRead {
+        /// The bio from above.
+        upper: UpperCell,
+        /// When it came.
+        started: AccountingStart,
+    },
+    /// A control packet.
+    Control(Control),
+}
+
+/// An object with a bio for the local disk and a link for the sender's queue.
+pub(crate) struct Req {
+    link: llist::Link,
+    /// The volume; none for packets about the connection.
+    pub(crate) device: Option<Arc<Device>>,
+    /// What it is about.
+    pub(crate) kind: Kind,
+}
+
+llist::impl_linked! { impl Linked<0> for Req { self.link } }
+
+impl Req {
+    /// An object about `kind`.
+    pub(crate) fn new(device: Option<Arc<Device>>, kind: Kind) -> Self {
+        Self { link: llist::Link::new(), device, kind }
+    }
+}
+
+impl EndIo for Req {
+    type Payload = Borrowed;
+
+    fn end_io(bio: OwnedBio<Self>, status: Status) {
+        let Some(device) = &bio.device else { return };
+        match &bio.kind {
+            Kind::Write { slot, .. } | Kind::Flush { slot } => {
+                if !status.is_ok() {
+                    device.local_error(true);
+                }
+                device.local_done();
+                device.request_event(*slot, Event::Local { ok: status.is_ok() });
+            }
+            Kind::LocalRead { upper, started } => {
+                device.local_done();
+                if let Some(upper) = upper.take() {
+                    device.local_read_done(upper, *started, status);
+                }
+            }
+            Kind::Read { .. } | Kind::Control(_) => {}
+        }
+    }
+}
+
+/// What belongs to a slot but is the kernel's alone.
+struct Place {
+    /// The bio from above.
+    upper: UpperCell,
+    /// When it came, in jiffies.
+    started: AtomicUsize,
+    /// Its range: ticket in shard, for up to two shards; see [`crate::ranges`].
+    tickets: [AtomicU64; 2],
+    /// Jiffies (low half) when the packet was handed to the socket.
+    sent_at: AtomicU32,
+}
+
+/// The data plane of a resource.
+pub(crate) struct Plane {
+    slots: KVVec<Slot>,
+    free: FreeHead,
+    places: KVVec<Place>,
+    /// What the sender has to send, oldest first.
+    pub(crate) queue: LList<BioArc<Req>, 0>,
+}
+
+impl Plane {
+    /// A plane without requests. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        let mut slots = KVVec::with_capacity(SLOTS, GFP_KERNEL)?;
+        let mut places = KVVec::with_capacity(SLOTS, GFP_KERNEL)?;
+        for _ in 0..SLOTS {
+            slots.push(Slot::default(), GFP_KERNEL)?;
+            places.push(
+                Place {
+                    upper: UpperCell::empty(),
+                    started: AtomicUsize::new(0),
+                    tickets: [AtomicU64::new(0), AtomicU64::new(0)],
+                    sent_at: AtomicU32::new(0),
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        let free = FreeHead::default();
+        SlotTable::init(&slots, &free);
+        Ok(Self { slots, free, places, queue: LList::new() })
+    }
+
+    /// The table of words.
+    pub(crate) fn table(&self) -> SlotTable<'_> {
+        SlotTable::new(&self.slots, &self.free)
+    }
+
+    fn place(&self, id: SlotId) -> Option<&Place> {
+        self.places.get(usize::try_from(id.index()).ok()?)
+    }
+
+    /// Takes a slot, and puts the tickets of its range beside it. The bio follows by
+    /// [`Plane::settle_in`].
+    pub(crate) fn admit(&self, subject: Subject, word: ReqWord, tickets: [u64; 2]) -> Option<SlotId> {
+        let id = self.table().allocate(subject, word)?;
+        if let Some(place) = self.place(id) {
+            for (to, from) in place.tickets.iter().zip(tickets) {
+                to.store(from, Ordering::Relaxed);
+            }
+        }
+        Some(id)
+    }
+
+    /// Puts the bio of a new request beside its slot. The submitter still holds back completion.
+    pub(crate) fn settle_in(&self, id: SlotId, upper: UpperBio, started: AccountingStart) {
+        if let Some(place) = self.place(id) {
+            place.started.store(started.to_raw(), Ordering::Relaxed);
+            place.upper.put(upper);
+        }
+    }
+
+    /// Takes the bio of a request that completes.
+    pub(crate) fn take_upper(&self, id: SlotId) -> Option<(UpperBio, AccountingStart)> {
+        let place = self.place(id)?;
+        let started = AccountingStart::from_raw(place.started.load(Ordering::Relaxed));
+        Some((place.upper.take()?, started))
+    }
+
+    /// Takes the tickets of a request's range; they are let go once.
+    pub(crate) fn take_tickets(&self, id: SlotId) -> [u64; 2] {
+        match self.place(id) {
+            Some(place) => {
+                let [a, b] = &place.tickets;
+                [a.swap(0, Ordering::AcqRel), b.swap(0, Ordering::AcqRel)]
+            }
+            None => [0, 0],
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The range locks of a volume: one lock per shard around [`drbd_core::request::range`].
+//!
+//! A range of at most 1 MiB touches at most two granules, so at most two shards. They are taken in
+//! ascending order of shard and never held together.
+
+use drbd_core::request::range::{Busy, Entry, Range, Shard, Ticket, Work};
+use kernel::prelude::*;
+
+use crate::sys::{new_spinlock_irq, SpinLockIrq};
+
+/// Shards of a volume.
+const SHARDS: usize = 32;
+/// Entries of a shard.
+const ENTRIES: usize = 128;
+
+type Place = KVec<Option<Entry>>;
+
+struct Entries(Place);
+
+impl AsRef<[Option<Entry>]> for Entries {
+    fn as_ref(&self) -> &[Option<Entry>] {
+        &self.0
+    }
+}
+
+impl AsMut<[Option<Entry>]> for Entries {
+    fn as_mut(&mut self) -> &mut [Option<Entry>] {
+        &mut self.0
+    }
+}
+
+/// A range that is taken, as up to two numbers; 0 stands for none.
+pub(crate) type Tickets = [u64; 2];
+
+/// Who works on which range of a volume.
+pub(crate) struct Ranges {
+    shards: KVec<Pin<KBox<SpinLockIrq<Shard<Entries>>>>>,
+}
+
+impl Ranges {
+    /// Nothing going on. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        let mut shards = KVec::with_capacity(SHARDS, GFP_KERNEL)?;
+        for _ in 0..SHARDS {
+            let mut entries = KVec::with_capacity(ENTRIES, GFP_KERNEL)?;
+            for _ in 0..ENTRIES {
+                entries.push(None, GFP_KERNEL)?;
+            }
+            let shard = Shard::new(Entries(entries));
+            let lock = KBox::pin_init(new_spinlock_irq!(shard, "drbd_ranges"), GFP_KERNEL)?;
+            shards.push(lock, GFP_KERNEL)?;
+        }
+        Ok(Self { shards })
+    }
+
+    /// Takes the range for `work`. If that cannot be now, `park` is called under the lock of the
+    /// shard that is in the way: no release can come in between.
+    pub(crate) fn take(
+        &self,
+        sector: u64,
+        bytes: u32,
+        work: Work,
+        park: impl FnOnce(),
+    ) -> Result<Tickets, Busy> {
+        let mut tickets = [0; 2];
+        let Some(range) = Range::new(sector, bytes) else { return Ok(tickets) };
+        let mut last = None;
+        let mut count = 0;
+        for granule in range.granules() {
+            let index = (granule % SHARDS as u64) as usize;
+            if last == Some(index) {
+                continue;
+            }
+            last = Some(index);
+            let (Some(lock), Some(place)) = (self.shards.get(index), tickets.get_mut(count)) else {
+                continue;
+            };
+            let mut shard = lock.lock();
+            match shard.try_take(range, work) {
+                Ok(ticket) => {
+                    *place = ((index as u64).wrapping_add(1) << 32) | u64::from(ticket.to_raw());
+                }
+                Err(busy) => {
+                    park();
+                    drop(shard);
+                    // Who may have begun to wait for our first half is woken with the others.
+                    let _ = self.release(tickets);
+                    return Err(busy);
+                }
+            }
+            count = 1;
+        }
+        Ok(tickets)
+    }
+
+    /// Lets a range go. `true`: somebody waits.
+    pub(crate) fn release(&self, tickets: Tickets) -> bool {
+        let mut waited = false;
+        for ticket in tickets {
+            let Some(index) = (ticket >> 32).checked_sub(1) else { continue };
+            if let Some(lock) = self.shards.get(index as usize) {
+                waited |= lock.lock().release(Ticket::from_raw(ticket as u32));
+            }
+        }
+        waited
+    }
+}

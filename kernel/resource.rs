@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A resource: the one owner of its state, its data plane, and its link to the peer.
+//!
+//! Events from everywhere (packets, commands, broken links, failed disks) are fed to the machine of
+//! the core under the owner's mutex, one at a time, and the effects it asks for are performed in
+//! order before the mutex is let go. None of them waits for the peer or for a helper: packets are
+//! queued, helpers run elsewhere.
+//!
+//! Whoever only wants to look takes the [`View`], which is never held long. Lock order: admin,
+//! owner, view; see docs/locking.md.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use drbd_core::config::{NetConf, ResOpts};
+use drbd_core::genl::Address;
+use drbd_core::peer::{self, Command, Effect, Event, Volume};
+use drbd_core::request::epoch::{ClosedEpoch, EpochLog, MAX_UNACKED_EPOCHS};
+use drbd_core::request::slots::SlotId;
+use drbd_core::state::{Conn, DeviceState, Role};
+use kernel::new_mutex;
+use kernel::prelude::*;
+use kernel::str::CString;
+use kernel::sync::{Arc, Mutex, MutexGuard};
+
+use crate::device::Device;
+use crate::link::Link;
+use crate::plane::{Kind, Plane, Req};
+use crate::sys::bio::BioArc;
+use crate::sys::llist::Push;
+use crate::sys::thread::Thread;
+use crate::sys::time;
+use crate::sys::wait::{new_wait_queue, WaitQueue};
+use crate::sys::{new_spinlock_irq, SpinLockIrq, Wait};
+
+/// Where the two nodes are.
+#[derive(Clone, Copy)]
+pub(crate) struct Addresses {
+    /// The own address.
+    pub(crate) mine: Address,
+    /// The peer's.
+    pub(crate) peer: Address,
+}
+
+/// Storage for the volumes, lent to the core.
+pub(crate) struct Volumes(pub(crate) KVec<Volume>);
+
+impl AsRef<[Volume]> for Volumes {
+    fn as_ref(&self) -> &[Volume] {
+        &self.0
+    }
+}
+
+impl AsMut<[Volume]> for Volumes {
+    fn as_mut(&mut self) -> &mut [Volume] {
+        &mut self.0
+    }
+}
+
+/// What only one may change at a time.
+pub(crate) struct Owner {
+    /// The machine.
+    pub(crate) core: peer::Resource<Volumes>,
+    /// The network configuration.
+    pub(crate) net: Option<NetConf>,
+    /// The options of the resource.
+    pub(crate) opts: ResOpts,
+    /// Where the nodes are.
+    pub(crate) addresses: Option<Addresses>,
+    /// Effects of the present event, kept for their memory.
+    pub(crate) effects: KVec<Effect>,
+    /// Effects that found no room: the connection cannot go on.
+    pub(crate) overflowed: bool,
+}
+
+/// A snapshot of the owner's state for those who only look.
+pub(crate) struct View {
+    /// The connection's own state.
+    pub(crate) cstate: Conn,
+    /// The agreed version; 80 without a link.
+    pub(crate) apv: u32,
+    /// The network configuration.
+    pub(crate) net: Option<NetConf>,
+    /// Where the nodes are.
+    pub(crate) addresses: Option<Addresses>,
+    /// The options of the resource.
+    pub(crate) opts: ResOpts,
+    /// The volumes.
+    pub(crate) volumes: KVec<Volume>,
+}
+
+/// A resource.
+#[pin_data]
+pub(crate) struct Resource {
+    name: CString,
+    #[pin]
+    admin: Mutex<()>,
+    #[pin]
+    pub(crate) owner: Mutex<Owner>,
+    #[pin]
+    view: Mutex<View>,
+    #[pin]
+    devices: SpinLockIrq<KVec<Arc<Device>>>,
+    /// Counts changes of `devices`.
+    pub(crate) devices_version: AtomicU32,
+    /// Requests and their queue.
+    pub(crate) plane: Plane,
+    /// The epoch that the sender has open; what it is asked to close, see [`crate::sender`].
+    pub(crate) open_epoch: AtomicU32,
+    pub(crate) close_request: AtomicU64,
+    /// Closed epochs that wait for their barrier acks.
+    #[pin]
+    pub(crate) epochs: SpinLockIrq<EpochLog<EpochRing>>,
+    /// Flushes that wait for the barrier ack of an epoch.
+    #[pin]
+    pub(crate) flushes: SpinLockIrq<KVec<(u32, SlotId)>>,
+    /// Woken when the sender has something to do.
+    #[pin]
+    pub(crate) sender: WaitQueue,
+    #[pin]
+    link: SpinLockIrq<Option<Arc<Link>>>,
+    /// The receiver of the connection.
+    #[pin]
+    receiver: Mutex<Option<Thread>>,
+    /// Sockets that a connecting receiver sleeps on.
+    #[pin]
+    pub(crate) connecting: Mutex<KVec<Arc<crate::sys::socket::Socket>>>,
+    /// A connecting receiver is to look at the state again.
+    pub(crate) interrupted: AtomicBool,
+    /// Woken when a command is over.
+    #[pin]
+    answered: WaitQueue,
+    answer: AtomicU64,
+    /// A volume has made progress in its resync; one bit per volume up to 63.
+    resync_news: AtomicU64,
+}
+
+/// The ring of closed epochs.
+pub(crate) struct EpochRing(KVVec<Option<ClosedEpoch>>);
+
+impl AsMut<[Option<ClosedEpoch>]> for EpochRing {
+    fn as_mut(&mut self) -> &mut [Option<ClosedEpoch>] {
+        &mut self.0
+    }
+}
+
+/// Marks an answer that is there.
+const ANSWERED: u64 = 1 << 32;
+/// Closes whatever epoch is open.
+pub(crate) const CLOSE_ANY: u64 = 1 << 33;
+/// Closes the epoch in the low half.
+pub(crate) const CLOSE_THIS: u64 = 1 << 32;
+
+impl Resource {
+    /// A resource with its one connection, StandAlone. May sleep.
+    pub(crate) fn new(name: &CStr, opts: ResOpts) -> Result<Arc<Self>> {
+        let name = CString::try_from(name)?;
+        let plane = Plane::new()?;
+        let mut ring = KVVec::with_capacity(MAX_UNACKED_EPOCHS, GFP_KERNEL)?;
+        for _ in 0..MAX_UNACKED_EPOCHS {
+            ring.push(None, GFP_KERNEL)?;
+        }
+        let epochs = EpochLog::new(EpochRing(ring));
+        let flushes = KVec::with_capacity(64, GFP_KERNEL)?;
+        let owner = Owner {
+            core: peer::Resource::new(Volumes(KVec::new())),
+            net: None,
+            opts,
+            addresses: None,
+            effects: KVec::with_capacity(256, GFP_KERNEL)?,
+            overflowed: false,
+        };
+        let view = View {
+            cstate: Conn::StandAlone,
+            apv: 80,
+            net: None,
+            addresses: None,
+            opts,
+            volumes: KVec::new(),
+        };
+        Arc::pin_init(
+            pin_init!(Self {
+                name,
+                admin <- new_mutex!((), "drbd_admin"),
+                owner <- new_mutex!(owner, "drbd_owner"),
+                view <- new_mutex!(view, "drbd_view"),
+                devices <- new_spinlock_irq!(KVec::new(), "drbd_devices"),
+                devices_version: AtomicU32::new(0),
+                plane,
+                open_epoch: AtomicU32::new(0),
+                close_request: AtomicU64::new(0),
+                epochs <- new_spinlock_irq!(epochs, "drbd_epochs"),
+                flushes <- new_spinlock_irq!(flushes, "drbd_flushes"),
+                sender <- new_wait_queue!("drbd_sender"),
+                link <- new_spinlock_irq!(None, "drbd_link"),
+                receiver <- new_mutex!(None, "drbd_receiver"),
+                connecting <- new_mutex!(KVec::new(), "drbd_connecting"),
+                interrupted: AtomicBool::new(false),
+                answered <- new_wait_queue!("drbd_answered"),
+                answer: AtomicU64::new(0),
+                resync_news: AtomicU64::new(0),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The name.
+    pub(crate) fn name(&self) -> &CStr {
+        &self.name
+    }
+
+    /// Held over a whole administrator's command.
+    pub(crate) fn admin(&self) -> &Mutex<()> {
+        &self.admin
+    }
+
+    /// Runs `f` on the owner's state, between two events.
+    pub(crate) fn with_owner<R>(&self, f: impl FnOnce(&mut Owner) -> R) -> R {
+        let mut owner = self.owner.lock();
+        let result = f(&mut owner);
+        self.refresh(&owner);
+        result
+    }
+
+    /// Looks at the snapshot.
+    pub(crate) fn view<R>(&self, f: impl FnOnce(&View) -> R) -> R {
+        f(&self.view.lock())
+    }
+
+    /// The state of a volume.
+    pub(crate) fn state_of(&self, vnr: u16) -> DeviceState {
+        self.view(|v| v.volumes.iter().find(|v| v.vnr == vnr).map(|v| v.state))
+            .unwrap_or(DeviceState::NEW)
+    }
+
+    fn refresh(&self, owner: &Owner) {
+        let mut view = self.view.lock();
+        view.cstate = owner.core.cstate;
+        view.apv = owner.core.apv();
+        view.net = owner.net;
+        view.addresses = owner.addresses;
+        view.opts = owner.opts;
+        view.volumes.clear();
+        for v in &owner.core.volumes.0 {
+            // The capacity was reserved when the volume was added.
+            let _ = view.volumes.push(*v, GFP_NOIO);
+        }
+    }
+
+    /// Adds a volume.
+    pub(crate) fn add_device(&self, device: Arc<Device>) -> Result {
+        let vnr = device.vnr;
+        let mut owner = self.owner.lock();
+        self.view.lock().volumes.reserve(owner.core.volumes.0.len().wrapping_add(1), GFP_KERNEL)?;
+        let mut list = KVec::with_capacity(owner.core.volumes.0.len().wrapping_add(1), GFP_KERNEL)?;
+        for old in self.devices.lock().iter() {
+            list.push(old.clone(), GFP_ATOMIC)?;
+        }
+        list.push(device, GFP_KERNEL)?;
+        let at = owner.core.volumes.0.iter().filter(|v| v.vnr < vnr).count();
+        let mut volume = Volume::new(vnr);
+        volume.state.conn = owner.core.cstate;
+        owner.core.volumes.0.insert_within_capacity_or_grow(at, volume)?;
+        let old = core::mem::replace(&mut *self.devices.lock(), list);
+        self.devices_version.fetch_add(1, Ordering::Release);
+        self.refresh(&owner);
+        drop(owner);
+        drop(old);
+        Ok(())
+    }
+
+    /// Removes a volume; its device is to be dropped by the caller, outside of all locks.
+    pub(crate) fn remove_device(&self, vnr: u16) -> Option<Arc<Device>> {
+        let mut owner = self.owner.lock();
+        let at = owner.core.volumes.0.iter().position(|v| v.vnr == vnr)?;
+        let _ = owner.core.volumes.0.remove(at);
+        let mut list = self.devices.lock();
+        let at = list.iter().position(|d| d.vnr == vnr)?;
+        let device = list.remove(at).ok();
+        drop(list);
+        self.devices_version.fetch_add(1, Ordering::Release);
+        self.refresh(&owner);
+        device
+    }
+
+    /// The volumes' devices. Tasks only.
+    pub(crate) fn devices(&self) -> KVec<Arc<Device>> {
+        let mut copy = KVec::new();
+        loop {
+            let wanted = self.devices.lock().len();
+            if copy.reserve(wanted, GFP_NOIO).is_err() {
+                return copy;
+            }
+            let list = self.devices.lock();
+            if list.len() > wanted {
+                continue;
+            }
+            for device in list.iter() {
+                let _ = copy.push(device.clone(), GFP_ATOMIC);
+            }
+            return copy;
+        }
+    }
+
+    /// The device of a volume. Any context.
+    pub(crate) fn device(&self, vnr: u16) -> Option<Arc<Device>> {
+        self.devices.lock().iter().find(|d| d.vnr == vnr).cloned()
+    }
+
+    /// Feeds an event to the machine and performs what follows. May sleep.
+    pub(crate) fn feed(self: &Arc<Self>, event: Event) {
+        let mut owner = self.owner.lock();
+        self.feed_locked(&mut owner, event);
+    }
+
+    fn feed_locked(self: &Arc<Self>, owner: &mut MutexGuard<'_, Owner>, event: Event) {
+        let mut next = Some(event);
+        let mut later: [Option<Event>; 8] = [None; 8];
+        while let Some(event) = next {
+            let mut effects = core::mem::take(&mut owner.effects);
+            let mut driver = crate::perform::Buffer::new(self, &mut effects);
+            owner.core.handle(event, &mut driver);
+            let overflowed = driver.overflowed();
+            self.refresh(owner);
+            for effect in effects.iter() {
+                if let Some(event) = crate::perform::perform(self, owner, *effect) {
+                    if let Some(place) = later.iter_mut().find(|place| place.is_none()) {
+                        *place = Some(event);
+                    }
+                }
+            }
+            effects.clear();
+            owner.effects = effects;
+            if overflowed {
+                pr_err!("drbd {}: too many effects of one event\n", self.name);
+                owner.overflowed = true;
+            }
+            next = later.iter_mut().find_map(Option::take);
+        }
+        self.refresh(owner);
+    }
+
+    /// A command of the administrator: feeds it, and waits until it is over. Gives its code, or
+    /// `EINTR` if the caller was killed meanwhile. The caller holds [`Resource::admin`].
+    pub(crate) fn command(self: &Arc<Self>, command: Command) -> Result<i32> {
+        self.answer.store(0, Ordering::Release);
+        let demotion = match command {
+            Command::Secondary(vnr) => self.device(vnr),
+            _ => None,
+        };
+        if let Some(device) = &demotion {
+            // Nobody may open it between the look at the open count and the change.
+            device.primary.store(false, Ordering::SeqCst);
+        }
+        self.feed(Event::Admin(command));
+        let waited = self
+            .answered
+            .wait_killable(|| self.answer.load(Ordering::Acquire) & ANSWERED != 0);
+        if let Some(device) = &demotion {
+            let primary = self.state_of(device.vnr).role == Role::Primary;
+            device.primary.store(primary, Ordering::SeqCst);
+        }
+        waited?;
+        Ok(self.answer.load(Ordering::Acquire) as u32 as i32)
+    }
+
+    /// The command that is under way is over.
+    pub(crate) fn answer(&self, code: i32) {
+        self.answer.store(ANSWERED | u64::from(code as u32), Ordering::Release);
+        self.answered.wake_all();
+    }
+
+    /// Queues something for the sender. Any context.
+    pub(crate) fn queue(&self, item: BioArc<Req>) {
+        if let Push::First = self.plane.queue.push(item) {
+            self.sender.wake_all();
+        }
+    }
+
+    /// Queues a control packet. May sleep.
+    pub(crate) fn queue_control(&self, packet: peer::Send) {
+        if let Ok(item) = crate::requests().alloc(Wait::Yes, Req::new(None, Kind::Control(packet)))
+        {
+            self.queue(item.into_shared());
+        }
+    }
+
+    /// A write of this epoch was answered: what comes later belongs to a later epoch.
+    pub(crate) fn close_epoch(&self, epoch: u32) {
+        if self.open_epoch.load(Ordering::Acquire) == epoch {
+            self.close_request.store(CLOSE_THIS | u64::from(epoch), Ordering::Release);
+            self.sender.wake_all();
+        }
+    }
+
+    /// Whatever epoch is open ends here.
+    pub(crate) fn close_open_epoch(&self) {
+        self.close_request.store(CLOSE_ANY, Ordering::Release);
+        self.sender.wake_all();
+    }
+
+    /// The established link.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.link.lock().clone()
+    }
+
+    /// Another link, or none.
+    pub(crate) fn set_link(&self, link: Option<Arc<Link>>) {
+        let old = core::mem::replace(&mut *self.link.lock(), link);
+        drop(old);
+    }
+
+    /// Starts the receiver. May sleep.
+    pub(crate) fn start_receiver(self: &Arc<Self>) -> Result {
+        let mut receiver = self.receiver.lock();
+        // One that has ended is joined here.
+        *receiver = None;
+        let resource = self.clone();
+        *receiver = Some(Thread::spawn(fmt!("drbd_r_{}", self.name), move |stop| {
+            crate::connect::run(&resource, stop);
+        })?);
+        Ok(())
+    }
+
+    /// Joins the receiver, if it is not running this. May sleep.
+    pub(crate) fn join_receiver(&self) {
+        let thread = self.receiver.lock().take();
+        drop(thread);
+    }
+
+    /// Shuts down whatever the receiver sleeps on. May sleep.
+    pub(crate) fn close_link(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+        for socket in self.connecting.lock().iter() {
+            socket.shutdown();
+        }
+        if let Some(link) = self.link() {
+            link.shutdown();
+        }
+    }
+
+    /// Blocks of a volume came in sync or failed: has the machine look, soon. Any context.
+    pub(crate) fn resync_moved(&self, vnr: u16) {
+        self.resync_news.fetch_or(1 << (vnr % 64), Ordering::AcqRel);
+        self.sender.wake_all();
+    }
+
+    /// Takes the news of [`Resource::resync_moved`].
+    pub(crate) fn take_resync_news(&self) -> u64 {
+        self.resync_news.swap(0, Ordering::AcqRel)
+    }
+
+    /// Milliseconds of a clock that does not go back.
+    pub(crate) fn now_ms() -> u64 {
+        time::monotonic_ns() / 1_000_000
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Exercises `sys` on a running kernel, while the module is being loaded.
+//!
+//! Only built with `make DRBD_SELFTEST=1`. It needs a disk at `/dev/ram0` (brd) whose content does
+//! not matter. Each facility gives one line in the log, `selftest: NAME: ok` or what went wrong. The
+//! module stays loaded in either case: a disk that a test has opened is closed later on.
+
+mod blk;
+mod net;
+mod tasks;
+
+use kernel::prelude::*;
+
+/// Fails a test with a line that says where, unless the condition holds.
+macro_rules! check {
+    ($condition:expr) => {
+        if !$condition {
+            ::kernel::pr_err!(
+                "selftest: {}:{}: not so: {}\n",
+                file!(),
+                line!(),
+                stringify!($condition)
+            );
+            return Err(::kernel::prelude::EIO);
+        }
+    };
+}
+use check;
+
+/// Runs all tests.
+pub(crate) fn run() {
+    let tests: &[(&str, fn() -> Result)] = &[
+        ("thread", tasks::thread),
+        ("wait", tasks::wait),
+        ("timer", tasks::timer),
+        ("workqueue", tasks::workqueue),
+        ("llist", tasks::llist),
+        ("socket", net::socket),
+        ("socket_shutdown", net::shutdown),
+        ("sync_io", blk::sync_io),
+        ("buffers", blk::buffers),
+        ("disk", blk::disk),
+    ];
+    for (name, test) in tests {
+        match test() {
+            Ok(()) => pr_info!("selftest: {name}: ok\n"),
+            Err(error) => pr_err!("selftest: {name}: FAILED: {error:?}\n"),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way of a bio from above: to the local disk, to the peer, or to both.
+//!
+//! Nothing here sleeps and nothing waits: a bio that cannot go on is parked and looked at again
+//! when something has changed. So our own clones, which the block layer holds back until
+//! `submit_bio` returns, are never waited for.
+
+use core::sync::atomic::Ordering;
+use drbd_core::request::policy::{Policy, ReadRoute, WriteRoute};
+use drbd_core::request::range::{Busy, Work};
+use drbd_core::request::slots::Subject;
+use drbd_core::request::word::{Event, Remote, ReqWord};
+use drbd_core::wire::{WriteFlags, WriteOp};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::device::Device;
+use crate::plane::{Kind, Req};
+use crate::ranges::Tickets;
+use crate::sys::bio::{BioArc, Op, OpFlags, OwnedBio, Status, UpperBio, UpperCell};
+use crate::sys::Wait;
+
+impl Device {
+    /// Takes a bio on its way.
+    pub(crate) fn submit(self: &Arc<Self>, bio: UpperBio) {
+        let _guard = crate::srcu().read_lock();
+        let policy = self.policy();
+        if policy.parked {
+            self.park(bio);
+            return;
+        }
+        match bio.op() {
+            Op::Read => self.read(bio, &policy),
+            Op::Write if bio.bytes() == 0 => self.flush(bio, &policy),
+            Op::Write => self.write(bio, &policy),
+            // Not offered.
+            Op::Discard | Op::WriteZeroes | Op::Other => bio.end(Status::NOT_SUPPORTED),
+        }
+    }
+
+    fn read(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
+        let local = match policy.read {
+            ReadRoute::Local => true,
+            ReadRoute::LocalIfClean => {
+                self.bits().is_some_and(|bits| bits.count(bio.sector(), bio.bytes()) == 0)
+            }
+            ReadRoute::Remote | ReadRoute::None => false,
+        };
+        if local {
+            self.local_read(bio);
+        } else if policy.remote_read {
+            self.remote_read(bio);
+        } else {
+            bio.end(Status::IO_ERROR);
+        }
+    }
+
+    fn local_read(self: &Arc<Self>, bio: UpperBio) {
+        let Some(local) = self.local() else {
+            bio.end(Status::IO_ERROR);
+            return;
+        };
+        let kind = Kind::LocalRead { upper: UpperCell::empty(), started: bio.start_accounting() };
+        let flags = bio.flags().only(OpFlags::PASSED_ON);
+        let Some(req) = self.object(kind) else {
+            self.park_for_memory(bio);
+            return;
+        };
+        let Ok(ready) = req.clone_of(&bio, &local.data, flags) else {
+            self.park_for_memory(bio);
+            return;
+        };
+        self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
+        self.counters.read.fetch_add(u64::from(bio.bytes() >> 9), Ordering::Relaxed);
+        self.local_begins();
+        if let Kind::LocalRead { upper, .. } = &ready.share().kind {
+            upper.put(bio);
+        }
+        ready.submit();
+    }
+
+    /// Has the peer answer a read.
+    pub(crate) fn remote_read(self: &Arc<Self>, bio: UpperBio) {
+        let subject = Subject { sector: bio.sector(), bytes: bio.bytes(), volume: self.vnr };
+        let plane = &self.resource.plane;
+        let Some(slot) = plane.admit(subject, ReqWord::remote_read(), [0; 2]) else {
+            self.park_for_slot(bio);
+            return;
+        };
+        let Some(req) = self.object(Kind::Read { slot }) else {
+            plane.table().release(slot);
+            self.park_for_memory(bio);
+            return;
+        };
+        self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
+        self.counters.ap_pending.fetch_add(1, Ordering::Relaxed);
+        let started = bio.start_accounting();
+        plane.settle_in(slot, bio, started);
+        self.resource.queue(req.into_shared());
+        self.request_event(slot, Event::Submitted);
+    }
+
+    fn flush(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
+        let remote = policy.flush_waits_for_peer();
+        let local = self.local().filter(|l| policy.local_write && l.data.traits().write_cache);
+        if !remote && local.is_none() {
+            // Nothing volatile here, and nobody to wait for. The peer still learns that the epoch
+            // has ended.
+            if policy.write == WriteRoute::Replicate {
+                self.resource.close_open_epoch();
+            }
+            bio.end(Status::OK);
+            return;
+        }
+        let subject = Subject { sector: 0, bytes: 0, volume: self.vnr };
+        let plane = &self.resource.plane;
+        let word = ReqWord::flush(local.is_some(), remote);
+        let Some(slot) = plane.admit(subject, word, [0; 2]) else {
+            self.park_for_slot(bio);
+            return;
+        };
+        let Some(req) = self.object(Kind::Flush { slot }) else {
+            plane.table().release(slot);
+            self.park_for_memory(bio);
+            return;
+        };
+        self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
+        let started = bio.start_accounting();
+        plane.settle_in(slot, bio, started);
+        if remote {
+            self.resource.queue(req.share());
+        }
+        if let Some(local) = local {
+            self.local_begins();
+            req.flush(&local.data).submit();
+        }
+        self.request_event(slot, Event::Submitted);
+    }
+
+    fn write(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
+        let local = if policy.local_write { self.local() } else { None };
+        let mut remote = policy.remote_part();
+        if (local.is_none() && remote == Remote::None) || policy.no_data {
+            bio.end(Status::IO_ERROR);
+            return;
+        }
+        let (sector, bytes) = (bio.sector(), bio.bytes());
+        let mut bio = Some(bio);
+        let taken = self.ranges.take(sector, bytes, Work::Write, || {
+            if let Some(bio) = bio.take() {
+                self.park(bio);
+            }
+        });
+        let tickets = match taken {
+            Ok(tickets) => tickets,
+            Err(Busy::Overlap | Busy::Full) => return,
+        };
+        let Some(bio) = bio else { return };
+        if matches!(remote, Remote::None | Remote::OutOfSyncNote) {
+            // Before the data is written: whoever looks at the bitmap later finds it.
+            let new = self.bits().map_or(0, |bits| bits.set_out_of_sync(sector, bytes));
+            if new == 0 && remote == Remote::OutOfSyncNote {
+                remote = Remote::None;
+            }
+        }
+        self.start_write(bio, local, remote, policy, tickets);
+    }
+
+    fn start_write(
+        self: &Arc<Self>,
+        bio: UpperBio,
+        local: Option<Arc<crate::backing::Backing>>,
+        remote: Remote,
+        policy: &Policy,
+        tickets: Tickets,
+    ) {
+        let plane = &self.resource.plane;
+        let subject = Subject { sector: bio.sector(), bytes: bio.bytes(), volume: self.vnr };
+        let word = ReqWord::write(local.is_some(), remote);
+        let Some(slot) = plane.admit(subject, word, tickets) else {
+            self.let_go(tickets);
+            self.park_for_slot(bio);
+            return;
+        };
+        let hold = matches!(remote, Remote::Data(_)).then(|| bio.hold());
+        let flags = self.wire_flags(&bio, policy);
+        let Some(req) = self.object(Kind::Write { slot, flags, hold }) else {
+            self.back_out(slot, bio);
+            return;
+        };
+        let queued = (remote != Remote::None).then(|| req.share());
+        let ready = match &local {
+            Some(local) => {
+                let flags = bio.flags().only(OpFlags::PASSED_ON);
+                match req.clone_of(&bio, &local.data, flags) {
+                    Ok(ready) => Some(ready),
+                    Err(req) => {
+                        drop((req, queued));
+                        self.back_out(slot, bio);
+                        return;
+                    }
+                }
+            }
+            None => None,
+        };
+        self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
+        let started = bio.start_accounting();
+        let sectors = u64::from(bio.bytes() >> 9);
+        plane.settle_in(slot, bio, started);
+        if let Some(queued) = queued {
+            if matches!(remote, Remote::Data(_)) {
+                self.counters.ap_pending.fetch_add(1, Ordering::Relaxed);
+            }
+            self.resource.queue(queued);
+        }
+        if let Some(ready) = ready {
+            self.counters.writ.fetch_add(sectors, Ordering::Relaxed);
+            self.local_begins();
+            ready.submit();
+        }
+        self.request_event(slot, Event::Submitted);
+    }
+
+    fn wire_flags(&self, bio: &UpperBio, policy: &Policy) -> WriteFlags {
+        let flags = bio.flags();
+        crate::convert::write_flags(
+            WriteOp::Write,
+            flags.has(OpFlags::SYNC),
+            flags.has(OpFlags::FUA),
+            flags.has(OpFlags::PREFLUSH),
+            policy,
+        )
+    }
+
+    fn object(self: &Arc<Self>, kind: Kind) -> Option<OwnedBio<Req>> {
+        crate::requests().alloc(Wait::No, Req::new(Some(self.clone()), kind)).ok()
+    }
+
+    fn back_out(self: &Arc<Self>, slot: drbd_core::request::slots::SlotId, bio: UpperBio) {
+        let plane = &self.resource.plane;
+        let tickets = plane.take_tickets(slot);
+        plane.table().release(slot);
+        self.let_go(tickets);
+        self.park_for_memory(bio);
+    }
+
+    fn let_go(self: &Arc<Self>, tickets: Tickets) {
+        if self.ranges.release(tickets) {
+            self.kick();
+        }
+    }
+
+    /// All slots are in use: barrier acks bring them back, so the epoch must be closed.
+    fn park_for_slot(self: &Arc<Self>, bio: UpperBio) {
+        self.park(bio);
+        self.resource.close_open_epoch();
+        // One may have come back before the bio was parked.
+        crate::later().enqueue_device(self);
+    }
+
+    fn park_for_memory(self: &Arc<Self>, bio: UpperBio) {
+        self.park(bio);
+        crate::later().enqueue_device(self);
+    }
+}
