@@ -31,3 +31,4 @@ pub mod span;
 pub mod text;
 pub mod tree;
 pub mod unique;
+pub mod xml;
