@@ -167,6 +167,9 @@ pub enum Packet<'a> {
     DelayProbe(DelayProbe),
 }
 
+// Small enough to be passed by value on a kernel stack.
+const _: () = assert!(size_of::<Packet<'static>>() <= 96);
+
 impl<'a> Packet<'a> {
     /// Turns a frame into a packet.
     ///
