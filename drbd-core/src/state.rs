@@ -12,6 +12,7 @@ mod check;
 mod commit;
 mod connection;
 pub mod disconnect;
+mod effect;
 mod facts;
 pub mod fence;
 mod list;
@@ -26,9 +27,8 @@ pub mod twonode;
 mod word;
 
 pub use after::{
-    after_actions, after_full_sync_set, connection_actions, has_stop_sector, AfterAction,
-    AfterActions, AfterEffect, AfterFacts, ConnectionActions, ConnectionEffect, FullSyncStep,
-    Helper, LogEvent, Row,
+    after_actions, after_full_sync_set, connection_actions, has_stop_sector, AfterFacts,
+    ConnectionActions, FullSyncStep,
 };
 pub use check::{check_conn_step, check_soft_step, check_state, check_step};
 pub use commit::{
@@ -39,6 +39,7 @@ pub use connection::{
     propose_connection, ConnectionMode, ConnectionRefusal, ConnectionTransition, Summary,
     VolumeChange,
 };
+pub use effect::{AfterAction, AfterActions, AfterEffect, ConnectionEffect, Helper, LogEvent, Row};
 pub use facts::{Facts, Fencing, Negotiating, OnNoData};
 pub use list::List;
 pub use names::{BadValue, Conn, Disk, Role, CONN_MASK, DISK_MASK, ROLE_MASK};

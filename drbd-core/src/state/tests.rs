@@ -3,6 +3,11 @@
 
 extern crate std;
 
+mod effects;
+mod nodes;
+mod procedures;
+mod received;
+mod relation;
 mod rules;
 mod words;
 
