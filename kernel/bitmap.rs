@@ -51,6 +51,11 @@ impl Bits {
         Bitmap::new(Lent(&self.pages), bits_for(self.sectors))
     }
 
+    /// Size of the device in sectors.
+    pub(crate) fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
     /// Number of bits.
     pub(crate) fn len(&self) -> u64 {
         bits_for(self.sectors)
@@ -152,7 +157,7 @@ impl Bits {
         let new = Self::new(sectors)?;
         let mut from = 0;
         while let Some(run) = self.map().next_run(from) {
-            let end = run.start.saturating_add(run.len);
+            let end = run.start.saturating_add(run.length);
             if run.set {
                 let last = end.min(new.len()).saturating_sub(1);
                 new.set_range(BitRange::new(run.start, last));

@@ -16,6 +16,7 @@ use crate::bitmap::Bits;
 use crate::ranges::Ranges;
 use crate::resource::Resource;
 use crate::sys::bio::{AccountingStart, OpFlags, Status, UpperBio};
+use crate::sys::bdev::BackingDev;
 use crate::sys::disk::{self, Disk, DiskOps, Limits};
 use crate::sys::llist::LList;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
@@ -79,15 +80,89 @@ pub(crate) struct Device {
     /// Woken when local I/O ends.
     #[pin]
     pub(crate) idle: WaitQueue,
+    /// What applications are to see of the disk, and does not yet.
     #[pin]
-    work: Work<Device>,
+    face: SpinLockIrq<Face>,
+    #[pin]
+    work: Work<Device, 0>,
+    #[pin]
+    face_work: Work<Device, 1>,
+    #[pin]
+    release_work: Work<Device, 2>,
 }
 
 impl_has_work! {
-    impl HasWork<Self> for Device { self.work }
+    impl HasWork<Self, 0> for Device { self.work }
+    impl HasWork<Self, 1> for Device { self.face_work }
+    impl HasWork<Self, 2> for Device { self.release_work }
 }
 
-impl WorkItem for Device {
+/// Changes of the disk that applications see. They are made by a work item, because the block
+/// layer's locks come before the owner's.
+#[derive(Default)]
+struct Face {
+    capacity: Option<u64>,
+    read_only: Option<bool>,
+    limits: Option<(u32, Option<Arc<BackingDev>>)>,
+    /// The work item has not finished yet.
+    busy: bool,
+}
+
+impl WorkItem<1> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        let face = {
+            let mut face = this.face.lock();
+            Face {
+                capacity: face.capacity.take(),
+                read_only: face.read_only.take(),
+                limits: face.limits.take(),
+                busy: true,
+            }
+        };
+        this.with_disk(|disk| {
+            if let Some((bytes, backing)) = &face.limits {
+                let changed = disk.update_limits(|l| {
+                    l.set_max_hw_bytes(*bytes);
+                    l.set_page_boundary();
+                    match backing {
+                        Some(backing) => l.stack(backing),
+                        None => l.set_features(true, true, true),
+                    }
+                    Ok(())
+                });
+                if changed.is_err() {
+                    pr_warn!("drbd{}: the limits of the disk cannot be changed\n", this.minor);
+                }
+            }
+            if let Some(sectors) = face.capacity {
+                disk.set_capacity(sectors);
+            }
+            if let Some(read_only) = face.read_only {
+                disk.set_read_only(read_only);
+                disk.uevent_change();
+            }
+        });
+        let mut rest = this.face.lock();
+        if rest.capacity.is_none() && rest.read_only.is_none() && rest.limits.is_none() {
+            rest.busy = false;
+        }
+        drop(rest);
+        this.idle.wake_all();
+    }
+}
+
+impl WorkItem<2> for Device {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        this.idle.wait_idle(|| this.counters.local.load(Ordering::Acquire) == 0);
+        this.resource.feed(drbd_core::peer::Event::DiskIdle(this.vnr));
+    }
+}
+
+impl WorkItem<0> for Device {
     type Pointer = Arc<Self>;
 
     /// What irq context or a submitter left to be done.
@@ -125,7 +200,10 @@ impl Device {
                 failed_reads: LList::new(),
                 errors: AtomicU32::new(0),
                 idle <- new_wait_queue!("drbd_idle"),
+                face <- new_spinlock_irq!(Face::default(), "drbd_face"),
                 work <- new_work!("drbd_device"),
+                face_work <- new_work!("drbd_face"),
+                release_work <- new_work!("drbd_release"),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -191,7 +269,7 @@ impl Device {
 
     /// Has what is parked looked at again, and errors reported. Any context.
     pub(crate) fn kick(self: &Arc<Self>) {
-        let _ = crate::io_queue().enqueue(self.clone());
+        let _ = crate::io_queue().enqueue::<_, 0>(self.clone());
     }
 
     fn kick_if_parked(self: &Arc<Self>) {
@@ -204,6 +282,40 @@ impl Device {
     pub(crate) fn park(&self, bio: UpperBio) {
         // A bio that is already listed cannot be: it is ours alone.
         let _ = self.parked.push(bio);
+    }
+
+    fn change_face(self: &Arc<Self>, change: impl FnOnce(&mut Face)) {
+        let mut face = self.face.lock();
+        change(&mut face);
+        face.busy = true;
+        drop(face);
+        let _ = crate::io_queue().enqueue::<_, 1>(self.clone());
+    }
+
+    /// Applications see another size, soon.
+    pub(crate) fn set_capacity(self: &Arc<Self>, sectors: u64) {
+        self.size.store(sectors, Ordering::Release);
+        self.change_face(|face| face.capacity = Some(sectors));
+    }
+
+    /// The disk may be written to, or not any more, soon; with a change event.
+    pub(crate) fn set_read_only(self: &Arc<Self>, read_only: bool) {
+        self.change_face(|face| face.read_only = Some(read_only));
+    }
+
+    /// The largest bio from above in bytes, and the disk below whose limits count, soon.
+    pub(crate) fn set_limits(self: &Arc<Self>, bytes: u32, backing: Option<Arc<BackingDev>>) {
+        self.change_face(|face| face.limits = Some((bytes, backing)));
+    }
+
+    /// Waits until applications see what was decided. May sleep; not under the owner's mutex.
+    pub(crate) fn wait_for_face(&self) {
+        self.idle.wait_idle(|| !self.face.lock().busy);
+    }
+
+    /// Tells the owner when no local I/O is under way any more.
+    pub(crate) fn report_when_idle(self: &Arc<Self>) {
+        let _ = crate::io_queue().enqueue::<_, 2>(self.clone());
     }
 
     /// Local I/O begins.

@@ -138,7 +138,7 @@ pub(crate) fn perform(
         Effect::Help { vnr, helper } => crate::helper::run(resource, vnr, helper),
         Effect::SetReadOnly { vnr, read_only } => {
             if let Some(device) = resource.device(vnr) {
-                device.ro_work(read_only);
+                device.set_read_only(read_only);
             }
         }
         Effect::AdminDone(code) => resource.answer(code),
@@ -260,8 +260,7 @@ fn set_size(owner: &Owner, device: &Arc<Device>, sectors: u64, set_new: bool) ->
         };
         device.replace_bits(Some(Arc::new(bits, GFP_NOIO)?));
     }
-    device.size.store(sectors, Ordering::Release);
-    device.resize_work(sectors);
+    device.set_capacity(sectors);
     limits(device, owner);
     Ok(())
 }

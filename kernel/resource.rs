@@ -360,6 +360,9 @@ impl Resource {
             device.primary.store(primary, Ordering::SeqCst);
         }
         waited?;
+        for device in self.devices().iter() {
+            device.wait_for_face();
+        }
         Ok(self.answer.load(Ordering::Acquire) as u32 as i32)
     }
 

@@ -25,6 +25,13 @@ extern "C" {
     pub(super) fn shim_module_get() -> bool;
     pub(super) fn shim_module_put();
     pub(super) fn shim_module_put_and_exit() -> !;
+    pub(super) fn shim_proc_create(
+        name: *const c_char,
+        mode: bindings::umode_t,
+        show: Option<unsafe extern "C" fn(*mut bindings::seq_file, *mut c_void) -> c_int>,
+        data: *mut c_void,
+    ) -> *mut bindings::proc_dir_entry;
+    pub(super) fn shim_proc_remove(entry: *mut bindings::proc_dir_entry);
 
     pub(super) fn shim_page_address(page: *mut bindings::page) -> *mut c_void;
     pub(super) fn shim_sendpages_ok(page: *mut bindings::page, len: usize, offset: usize) -> bool;
@@ -53,4 +60,18 @@ extern "C" {
     pub(super) fn shim_sock_set_sndtimeo(sock: *mut bindings::socket, timeout: c_long);
     pub(super) fn shim_sock_set_rcvtimeo(sock: *mut bindings::socket, timeout: c_long);
     pub(super) fn shim_sock_fill(sock: *mut bindings::socket, fill: *mut Fill);
+
+    pub(super) fn shim_skb_port(skb: *const bindings::sk_buff) -> u32;
+    pub(super) fn shim_skb_tail(skb: *mut bindings::sk_buff, room: *mut usize) -> *mut u8;
+    pub(super) fn shim_genl_reply(
+        skb: *mut bindings::sk_buff,
+        info: *mut bindings::genl_info,
+    ) -> c_int;
+
+    pub(super) fn shim_param_minor_count() -> u32;
+    pub(super) fn shim_param_disable_sendpage() -> bool;
+    pub(super) fn shim_param_allow_oos() -> bool;
+    pub(super) fn shim_param_proc_details() -> c_int;
+    pub(super) fn shim_param_usermode_helper(to: *mut c_char, size: usize);
+    pub(super) fn shim_module_srcversion() -> *const c_char;
 }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The module itself, and tasks. */
+/* The module itself, tasks, and files in /proc. */
 #include <linux/module.h>
+#include <linux/proc_fs.h>
 #include <linux/sched/mm.h>
+#include <linux/seq_file.h>
 
 #include "shim.h"
-
-/* The version whose interface we offer; tools read it to choose between 8.4 and 9. */
-MODULE_VERSION("8.4.11");
-/* Tells this module from the C driver of the same name. */
-MODULE_INFO(implementation, "drbd-rs");
 
 unsigned int shim_noio_save(void)
 {
@@ -43,4 +40,15 @@ void shim_module_put(void)
 void shim_module_put_and_exit(void)
 {
 	module_put_and_kthread_exit(0);
+}
+
+struct proc_dir_entry *shim_proc_create(const char *name, umode_t mode,
+					int (*show)(struct seq_file *, void *), void *data)
+{
+	return proc_create_single_data(name, mode, NULL, show, data);
+}
+
+void shim_proc_remove(struct proc_dir_entry *entry)
+{
+	proc_remove(entry);
 }

@@ -8,7 +8,10 @@
 
 #include <linux/types.h>
 
-/* shim.c: tasks and the module itself */
+/* shim.c: the module itself, tasks, files in /proc */
+struct proc_dir_entry;
+struct seq_file;
+
 unsigned int shim_noio_save(void);
 void shim_noio_restore(unsigned int flags);
 unsigned int shim_noreclaim_save(void);
@@ -16,6 +19,9 @@ void shim_noreclaim_restore(unsigned int flags);
 bool shim_module_get(void);
 void shim_module_put(void);
 void shim_module_put_and_exit(void) __noreturn;
+struct proc_dir_entry *shim_proc_create(const char *name, umode_t mode,
+					int (*show)(struct seq_file *, void *), void *data);
+void shim_proc_remove(struct proc_dir_entry *entry);
 
 /* shim_blk.c: pages, block devices, bios, disks */
 struct bio;
@@ -73,5 +79,21 @@ void shim_sock_set_buffers(struct socket *sock, u32 send, u32 receive);
 void shim_sock_set_sndtimeo(struct socket *sock, long timeout);
 void shim_sock_set_rcvtimeo(struct socket *sock, long timeout);
 void shim_sock_fill(struct socket *sock, struct shim_sock_fill *fill);
+
+/* shim_genl.c: generic netlink */
+struct genl_info;
+struct sk_buff;
+
+u32 shim_skb_port(const struct sk_buff *skb);
+void *shim_skb_tail(struct sk_buff *skb, size_t *room);
+int shim_genl_reply(struct sk_buff *skb, struct genl_info *info);
+
+/* shim_params.c: parameters, and what the module knows about itself */
+u32 shim_param_minor_count(void);
+bool shim_param_disable_sendpage(void);
+bool shim_param_allow_oos(void);
+int shim_param_proc_details(void);
+void shim_param_usermode_helper(char *to, size_t size);
+const char *shim_module_srcversion(void);
 
 #endif

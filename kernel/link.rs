@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An established link: its two sockets, and what its four threads share.
+//!
+//! | thread | reads | writes |
+//! |---|---|---|
+//! | receiver ([`crate::receiver`]) | data socket | |
+//! | sender ([`crate::sender`]) | | data socket |
+//! | ack receiver ([`crate::acks`]) | meta socket | |
+//! | ack sender ([`crate::answers`]) | | meta socket |
+//!
+//! Each direction of each socket has one thread, so nothing is locked to send or to receive. A
+//! thread that finds the link broken tells the machine, which has both sockets shut down; then all
+//! four end, and the receiver waits for the other three and for the peer's I/O in flight.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use drbd_core::peer::Send;
+use drbd_core::request::epoch::PeerEpochs;
+use drbd_core::wire::{Agreed, Context, Phase, Socket as Which};
+use kernel::new_mutex;
+use kernel::prelude::*;
+use kernel::sync::{Arc, Mutex};
+
+use crate::peer_io::PeerIo;
+use crate::sys::bio::OwnedBio;
+use crate::sys::llist::LList;
+use crate::sys::socket::Socket;
+use crate::sys::time;
+use crate::sys::wait::{new_wait_queue, WaitQueue};
+use crate::sys::{new_spinlock_irq, SpinLockIrq};
+
+/// An established link.
+#[pin_data]
+pub(crate) struct Link {
+    /// The data socket.
+    pub(crate) data: Socket,
+    /// The meta socket.
+    pub(crate) meta: Socket,
+    /// Version and features.
+    pub(crate) agreed: Agreed,
+    down: AtomicBool,
+    /// Replies of the machine that go out on the meta socket.
+    #[pin]
+    replies: SpinLockIrq<KVec<Send>>,
+    /// Pings of the peer that are to be answered.
+    pub(crate) pings_to_answer: AtomicU32,
+    /// The peer is to be pinged now.
+    pub(crate) ping_wanted: AtomicBool,
+    /// I/O for the peer that has ended and goes to the ack sender.
+    pub(crate) done: LList<OwnedBio<PeerIo>, 0>,
+    /// Reads for the peer that have ended and go to the sender.
+    pub(crate) read: LList<OwnedBio<PeerIo>, 0>,
+    /// Writes of the peer that wait for an earlier epoch.
+    pub(crate) held: LList<OwnedBio<PeerIo>, 0>,
+    /// I/O for the peer that exists.
+    pub(crate) active: AtomicU32,
+    /// Woken when I/O for the peer has ended for good.
+    #[pin]
+    pub(crate) quiet: WaitQueue,
+    /// Woken when the ack sender has something to do.
+    #[pin]
+    pub(crate) answers: WaitQueue,
+    /// The epochs of the peer's writes.
+    #[pin]
+    pub(crate) epochs: Mutex<PeerEpochs>,
+    /// When something was last received on either socket, in ms.
+    pub(crate) last_received: AtomicU64,
+}
+
+impl Link {
+    /// A link over these sockets.
+    pub(crate) fn new(data: Socket, meta: Socket, agreed: Agreed) -> Result<Arc<Self>> {
+        let replies = KVec::with_capacity(64, GFP_KERNEL)?;
+        Arc::pin_init(
+            pin_init!(Self {
+                data,
+                meta,
+                agreed,
+                down: AtomicBool::new(false),
+                replies <- new_spinlock_irq!(replies, "drbd_replies"),
+                pings_to_answer: AtomicU32::new(0),
+                ping_wanted: AtomicBool::new(false),
+                done: LList::new(),
+                read: LList::new(),
+                held: LList::new(),
+                active: AtomicU32::new(0),
+                quiet <- new_wait_queue!("drbd_quiet"),
+                answers <- new_wait_queue!("drbd_answers"),
+                epochs <- new_mutex!(PeerEpochs::new(true), "drbd_peer_epochs"),
+                last_received: AtomicU64::new(time::monotonic_ns() / 1_000_000),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// What may be received on a socket now.
+    pub(crate) fn context(&self, socket: Which, phase: Phase) -> Context {
+        Context { socket, phase, agreed: self.agreed, digest_size: 0 }
+    }
+
+    /// Shuts both sockets down. Threads that sleep on them wake up.
+    pub(crate) fn shutdown(&self) {
+        if !self.down.swap(true, Ordering::AcqRel) {
+            self.data.shutdown();
+            self.meta.shutdown();
+        }
+        self.answers.wake_all();
+    }
+
+    /// Whether [`Link::shutdown`] was called.
+    pub(crate) fn is_down(&self) -> bool {
+        self.down.load(Ordering::Acquire)
+    }
+
+    /// Queues a packet for the meta socket. May sleep.
+    pub(crate) fn send_meta(&self, packet: Send) {
+        if packet == Send::Ping {
+            self.ping_wanted.store(true, Ordering::Release);
+        } else if self.replies.lock().push_within_capacity(packet).is_err() {
+            // A peer with more than 64 questions open is not of this world.
+            self.shutdown();
+        }
+        self.answers.wake_all();
+    }
+
+    /// Takes the next packet that was queued for the meta socket.
+    pub(crate) fn next_reply(&self) -> Option<Send> {
+        let mut replies = self.replies.lock();
+        if replies.is_empty() {
+            return None;
+        }
+        replies.remove(0).ok()
+    }
+
+    /// Whether a packet is queued for the meta socket.
+    pub(crate) fn has_replies(&self) -> bool {
+        !self.replies.lock().is_empty()
+    }
+
+    /// Something has come from the peer.
+    pub(crate) fn heard(&self) {
+        self.last_received.store(time::monotonic_ns() / 1_000_000, Ordering::Relaxed);
+    }
+
+    /// Milliseconds since something came from the peer.
+    pub(crate) fn silent_ms(&self) -> u64 {
+        let now = time::monotonic_ns() / 1_000_000;
+        now.saturating_sub(self.last_received.load(Ordering::Relaxed))
+    }
+
+    /// I/O for the peer begins.
+    pub(crate) fn io_begins(&self) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// I/O for the peer is over, with all that goes with it. Tasks only.
+    pub(crate) fn io_ends(&self) {
+        if self.active.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.quiet.wake_all();
+        }
+    }
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! I/O for the peer: its writes, its reads, and resync blocks in both directions.
+//!
+//! An object has pages of its own, which the receiver fills from the socket or the disk fills for
+//! the sender. When the I/O has ended it goes on a list of the link; the rest is done by threads.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use drbd_core::request::epoch::PeerEpochId;
+use drbd_core::wire::{AckWanted, BlockId};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::device::Device;
+use crate::link::Link;
+use crate::ranges::Tickets;
+use crate::resource::Resource;
+use crate::sys::bio::{Buffer, EndIo, OpFlags, OwnedBio, Status};
+use crate::sys::llist;
+
+/// What the I/O is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    /// A write of the peer's application.
+    Write {
+        /// Its epoch.
+        epoch: PeerEpochId,
+        /// The acks that are wanted.
+        ack: AckWanted,
+        /// The peer's volume is in a resync.
+        may_set_in_sync: bool,
+        /// Flags for the disk.
+        flags: OpFlags,
+    },
+    /// A resync block that came from the source.
+    ResyncWrite,
+    /// A read of the peer's application.
+    Read,
+    /// A resync block that the target asked for.
+    ResyncRead,
+}
+
+/// I/O for the peer.
+pub(crate) struct PeerIo {
+    link: llist::Link,
+    /// The volume.
+    pub(crate) device: Arc<Device>,
+    /// The link it came over.
+    pub(crate) over: Arc<Link>,
+    /// What it is for.
+    pub(crate) purpose: Purpose,
+    /// First sector.
+    pub(crate) sector: u64,
+    /// Bytes.
+    pub(crate) bytes: u32,
+    /// The peer's handle.
+    pub(crate) block_id: BlockId,
+    /// Its range.
+    pub(crate) tickets: Tickets,
+    /// It failed.
+    failed: AtomicBool,
+}
+
+llist::impl_linked! { impl Linked<0> for PeerIo { self.link } }
+
+impl PeerIo {
+    /// I/O for `purpose`; counted until [`finish`].
+    pub(crate) fn new(
+        device: Arc<Device>,
+        over: Arc<Link>,
+        purpose: Purpose,
+        sector: u64,
+        bytes: u32,
+        block_id: BlockId,
+    ) -> Self {
+        over.io_begins();
+        Self {
+            link: llist::Link::new(),
+            device,
+            over,
+            purpose,
+            sector,
+            bytes,
+            block_id,
+            tickets: [0; 2],
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether it failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it failed without having been tried.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl EndIo for PeerIo {
+    type Payload = Buffer;
+
+    fn end_io(bio: OwnedBio<Self>, status: Status) {
+        if !status.is_ok() {
+            bio.fail();
+            let write = matches!(bio.purpose, Purpose::Write { .. } | Purpose::ResyncWrite);
+            bio.device.local_error(write);
+            bio.device.kick();
+        }
+        bio.device.local_done();
+        pass_on(bio);
+    }
+}
+
+/// Hands I/O that has ended to the thread that answers. Any context.
+pub(crate) fn pass_on(bio: OwnedBio<PeerIo>) {
+    // The list owns the object from the push on, and with it its reference to the link.
+    let over = bio.over.clone();
+    match bio.purpose {
+        Purpose::Write { .. } | Purpose::ResyncWrite => {
+            let _ = over.done.push(bio);
+            over.answers.wake_all();
+        }
+        Purpose::Read | Purpose::ResyncRead => {
+            let resource = bio.device.resource.clone();
+            let _ = over.read.push(bio);
+            resource.sender.wake_all();
+        }
+    }
+}
+
+/// Starts a write that may go to the disk now. Tasks only.
+pub(crate) fn submit_write(bio: OwnedBio<PeerIo>) {
+    let flags = match bio.purpose {
+        Purpose::Write { flags, .. } => flags,
+        _ => OpFlags::NONE,
+    };
+    let device = bio.device.clone();
+    let Some(local) = device.local() else {
+        bio.fail();
+        pass_on(bio);
+        return;
+    };
+    let sectors = u64::from(bio.bytes >> 9);
+    device.counters.writ.fetch_add(sectors, Ordering::Relaxed);
+    device.local_begins();
+    let sector = bio.sector;
+    bio.write(&local.data, sector, flags).submit();
+}
+
+/// Starts a read for the peer. Tasks only.
+pub(crate) fn submit_read(bio: OwnedBio<PeerIo>) {
+    let device = bio.device.clone();
+    let Some(local) = device.local() else {
+        bio.fail();
+        pass_on(bio);
+        return;
+    };
+    let sectors = u64::from(bio.bytes >> 9);
+    device.counters.read.fetch_add(sectors, Ordering::Relaxed);
+    device.local_begins();
+    let sector = bio.sector;
+    bio.read(&local.data, sector, OpFlags::NONE).submit();
+}
+
+/// The I/O is over and answered. Tasks only.
+pub(crate) fn finish(bio: OwnedBio<PeerIo>) {
+    let over = bio.over.clone();
+    let device = bio.device.clone();
+    device.release_range(bio.tickets);
+    drop(bio);
+    over.io_ends();
+}
+
+/// The link is down and its threads have ended: waits for the I/O that is still under way.
+pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
+    for device in resource.devices().iter() {
+        crate::resync::drop_parked(device);
+    }
+    loop {
+        for list in [&link.held, &link.done, &link.read] {
+            for bio in list.take_all() {
+                if let (Purpose::Write { .. }, true) = (&bio.purpose, bio.has_failed()) {
+                    bio.device.mark_out_of_sync(bio.sector, bio.bytes);
+                }
+                finish(bio);
+            }
+        }
+        let busy = || {
+            link.active.load(Ordering::Acquire) != 0
+                && link.done.is_empty()
+                && link.read.is_empty()
+        };
+        if link.active.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        link.quiet.wait_idle_timeout(crate::sys::time::ms_to_jiffies(100), || !busy());
+    }
+}

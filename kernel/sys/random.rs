@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random numbers.
+//!
+//! C header: `include/linux/random.h`
+
+use kernel::bindings;
+
+/// A number that nobody can guess. Any context.
+pub(crate) fn random_u64() -> u64 {
+    // SAFETY: No requirements.
+    unsafe { bindings::get_random_u64() }
+}
+
+/// Fills `bytes` with what nobody can guess. Any context.
+pub(crate) fn fill_random(bytes: &mut [u8]) {
+    // SAFETY: The function writes exactly so many bytes.
+    unsafe { bindings::get_random_bytes(bytes.as_mut_ptr().cast(), bytes.len()) };
+}
