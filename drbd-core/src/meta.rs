@@ -14,6 +14,7 @@ pub mod al;
 pub mod crc32c;
 pub mod flags;
 pub mod layout;
+pub mod legacy;
 pub mod replay;
 pub mod size;
 pub mod superblock;
