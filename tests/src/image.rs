@@ -19,9 +19,10 @@ use crate::agent::init::MODULES;
 use crate::cpio::Archive;
 use crate::error::{Context, LabError, Result};
 use crate::paths;
+use crate::stack::{STOCK_TOOLS, TOOLS};
 
 /// Raised when the recipe in this file changes in a way that old images must not survive.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 const SUITE: &str = "trixie";
 const PACKAGES: &str = include_str!("../guest/packages");
 /// What the initramfs loads before the image is there, by module name.
@@ -117,6 +118,13 @@ impl Image {
         let policy = tree.join("usr/sbin/policy-rc.d");
         fs::write(&policy, "#!/bin/sh\nexit 101\n").at("write", &policy)?;
         run(Command::new("chmod").arg("755").arg(&policy))?;
+        // Where ours replace them, the stock tools stay at hand.
+        let stock = tree.join(STOCK_TOOLS.trim_start_matches('/'));
+        fs::create_dir_all(&stock).at("make", &stock)?;
+        for tool in TOOLS {
+            let from = tree.join("usr/sbin").join(tool);
+            fs::copy(&from, stock.join(tool)).at("copy", &from)?;
+        }
         let root = new.join("root.img");
         run(Command::new("mke2fs")
             .args([

@@ -32,7 +32,8 @@ impl Default for Hardware {
         Self {
             memory_mib: 512,
             cpus: 2,
-            disks_mib: vec![64, 64, 1],
+            // Two for data, a small one, and one that fixed-size metadata (128 MiB) fits on.
+            disks_mib: vec![48, 48, 1, 160],
         }
     }
 }

@@ -4,6 +4,9 @@
 //! A scenario says what any pair of implementations does. It is proven on C at both nodes before
 //! it is asked of ours; where C has a known defect, it says so and C has to fail in just that way.
 
+pub mod metadata;
+pub mod module;
+pub mod proc;
 pub mod steps;
 pub mod tutorial;
 
@@ -78,7 +81,13 @@ impl Scenario {
 /// All scenarios, in the order in which they run.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
-    [tutorial::SCENARIOS.as_slice()].concat()
+    [
+        module::SCENARIOS.as_slice(),
+        tutorial::SCENARIOS.as_slice(),
+        proc::SCENARIOS.as_slice(),
+        metadata::SCENARIOS.as_slice(),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

@@ -137,10 +137,10 @@ impl Build {
 
 /// Where the pushed module is on a node.
 pub const MODULE: &str = "/lab/drbd.ko";
-/// Where the stock tools are kept on a node whose tools are ours.
+/// Where the stock tools are on every node, whatever its stack.
 pub const STOCK_TOOLS: &str = "/lab/stock";
 /// The tools by name.
-const TOOLS: [&str; 3] = ["drbdadm", "drbdsetup", "drbdmeta"];
+pub const TOOLS: [&str; 3] = ["drbdadm", "drbdsetup", "drbdmeta"];
 
 impl Stack {
     /// Puts module and tools where the node's system finds them, right after its boot.
@@ -157,9 +157,6 @@ impl Stack {
             )?;
         }
         if self.tools == Implementation::Ours {
-            node.sh(&format!(
-                "mkdir -p {STOCK_TOOLS} && cp -a /usr/sbin/drbd* {STOCK_TOOLS}/"
-            ))?;
             install_tools(node, &build.tools)?;
         }
         Ok(())

@@ -143,6 +143,15 @@ fn mount_rest() -> Step {
         "gid=5,mode=620,ptmxmode=666",
     )?;
     mount_at("tmpfs", "/dev/shm", "tmpfs", "mode=1777")?;
+    // What udev would link: shells need them.
+    for (link, target) in [
+        ("/dev/fd", "/proc/self/fd"),
+        ("/dev/stdin", "/proc/self/fd/0"),
+        ("/dev/stdout", "/proc/self/fd/1"),
+        ("/dev/stderr", "/proc/self/fd/2"),
+    ] {
+        symlink(target, link)?;
+    }
     // A kernel without debugfs still makes a machine.
     let _ = mount_at("debugfs", "/sys/kernel/debug", "debugfs", "");
     for folder in ["/run/lock", "/run/drbd", "/var/lib/drbd", "/mnt"] {

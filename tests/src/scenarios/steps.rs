@@ -16,16 +16,24 @@ pub const IN_SYNC: &str = "cs:Connected ro:Secondary/Secondary ds:UpToDate/UpToD
 /// # Errors
 /// When a node refuses it.
 pub fn configure(lab: &Lab, resources: &[&Resource]) -> Result<()> {
+    for node in lab.nodes() {
+        configure_one(lab, node, resources)?;
+    }
+    Ok(())
+}
+
+/// Writes /etc/drbd.conf on one node, for both.
+///
+/// # Errors
+/// When the node refuses it.
+pub fn configure_one(lab: &Lab, node: &Node, resources: &[&Resource]) -> Result<()> {
     let nodes: Vec<_> = lab
         .nodes()
         .iter()
         .map(|node| (node.name(), node.address()))
         .collect();
     let text = drbdconf::file(resources, &nodes);
-    for node in lab.nodes() {
-        node.put("/etc/drbd.conf", text.as_bytes())?;
-    }
-    Ok(())
+    node.put("/etc/drbd.conf", text.as_bytes())
 }
 
 /// Configures `r0`, makes its metadata on both nodes and takes it up, until the nodes see each
