@@ -18,14 +18,17 @@
 //! - `state_packet`: P_STATE, and who syncs from whom;
 //! - `resync`: bitmap exchange, sync UUID, start and end of a resync;
 //! - `cluster`: changes that the peer has to agree to;
-//! - `admin`: the administrator's commands.
+//! - `admin`: the administrator's commands;
+//! - [`settings`]: what the configuration says to the peer.
 
 mod admin;
 mod cluster;
 mod event;
 mod link;
+pub mod log;
 mod machine;
 mod resync;
+pub mod settings;
 mod state_packet;
 mod volume;
 
