@@ -12,7 +12,7 @@
 //! travels along when the current UUID becomes the bitmap UUID, and says there "was Primary
 //! already when the copies parted".
 //!
-//! Source: docs/metadata.md, "Data generation UUIDs" and "Handshake".
+//! Source: docs/states.md, "Generation identifiers", "Comparison" and "Sync handshake".
 
 use core::fmt;
 

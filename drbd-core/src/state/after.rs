@@ -206,7 +206,6 @@ impl Actions<'_> {
                 Row::A11,
                 &[AfterEffect::NewCurrentUuid, AfterEffect::SendUuids],
             );
-            self.bitmap_uuid_zero = false;
         }
         self.on(
             only_data_here && old.peer == Role::Primary && new.peer == Role::Secondary,

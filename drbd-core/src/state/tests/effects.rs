@@ -544,6 +544,21 @@ fn frozen_requests_thaw() {
 }
 
 #[test]
+fn a_thaw_counts_for_what_follows_in_the_list() {
+    // The peer comes back without its disk: thawed first, the UUID is made and not owed.
+    let list = after(
+        "WFReportParams P/- UpToDate/DUnknown susp_fen",
+        "Connected P/S UpToDate/Diskless susp_fen",
+    );
+    let rows: Vec<_> = list
+        .iter()
+        .filter(|(row, _)| *row == Row::A10)
+        .map(|(_, e)| *e)
+        .collect();
+    assert_eq!(rows[0], AfterEffect::NewCurrentUuid);
+}
+
+#[test]
 fn steps_after_all_bits_are_set() {
     let request = |conn| FullSyncStep::Request(Change::conn(conn));
     assert_eq!(
