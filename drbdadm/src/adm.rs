@@ -353,7 +353,7 @@ fn plan_adjust(
             );
         }
         // No guess about a machine that can't be understood.
-        return 20;
+        return 10;
     }
     let running = parsed.config.resources.first().map(Running::new);
     adjust(queue, target.resource, running, passed);

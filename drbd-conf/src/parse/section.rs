@@ -72,7 +72,8 @@ impl Parser<'_> {
     /// A protocol letter in upper case; anything else is reported.
     pub(super) fn protocol(&mut self, mut value: Spanned<String>) -> Spanned<String> {
         value.value.make_ascii_uppercase();
-        if !matches!(value.value.as_str(), "A" | "B" | "C") {
+        let known = matches!(value.value.as_str(), "A" | "B" | "C");
+        if !known && self.mode == Mode::File {
             let message = format!("unknown protocol `{}`", value.value);
             self.report(Diagnostic::error(value.span, message).note("expected A, B or C"));
         }

@@ -123,7 +123,9 @@ pub fn status(runner: &mut Runner<'_>, loaded: &Loaded) -> u8 {
         "_config_file={}\n\n\n",
         shell_escape(&config.main_file)
     ));
-    print(&head);
+    if runner.dry_run == 0 {
+        print(&head);
+    }
     for resource in config
         .resources
         .iter()

@@ -131,6 +131,11 @@ fn add(queue: &mut Queue, resource: &Resource, new: &Volume, passed: &[String]) 
 }
 
 fn change(queue: &mut Queue, resource: &Resource, old: &Volume, new: &Volume, passed: &[String]) {
+    // Stock takes this one out to compare the rest and puts it back in front.
+    let mut new = new.clone();
+    new.disk_options
+        .sort_by_key(|setting| setting.name != "max-bio-bvecs");
+    let new = &new;
     if old.minor_number() != new.minor_number() {
         remove(queue, resource, old, true);
         return add(queue, resource, new, passed);

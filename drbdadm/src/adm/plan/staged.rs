@@ -101,7 +101,12 @@ impl Queue {
 }
 
 /// Queues what `up` does for a resource, or for one volume of it.
+///
+/// A resource without volumes is left alone.
 pub fn up(queue: &mut Queue, resource: &Resource, volumes: &[&Volume], passed: &[String]) {
+    if volumes.is_empty() {
+        return;
+    }
     queue.step(
         Stage::CreateResource,
         resource,
