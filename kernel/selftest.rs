@@ -2,15 +2,19 @@
 
 //! Exercises `sys` on a running kernel, while the module is being loaded.
 //!
+//! The parameters are to be `minor_count=33 allow_oos=1 proc_details=1 usermode_helper=/bin/true`.
 //! Only built with `make DRBD_SELFTEST=1`. It needs a disk at `/dev/ram0` (brd) whose content does
 //! not matter. Each facility gives one line in the log, `selftest: NAME: ok` or what went wrong. The
 //! module stays loaded in either case: a disk that a test has opened is closed later on.
 
 mod blk;
 mod net;
+mod surface;
 mod tasks;
 
 use kernel::prelude::*;
+
+pub(crate) use self::surface::Surface;
 
 /// Fails a test with a line that says where, unless the condition holds.
 macro_rules! check {
@@ -28,8 +32,8 @@ macro_rules! check {
 }
 use check;
 
-/// Runs all tests.
-pub(crate) fn run() {
+/// Runs all tests, and leaves what a program in the guest goes on with.
+pub(crate) fn run() -> Option<Surface> {
     let tests: &[(&str, fn() -> Result)] = &[
         ("thread", tasks::thread),
         ("wait", tasks::wait),
@@ -41,6 +45,9 @@ pub(crate) fn run() {
         ("sync_io", blk::sync_io),
         ("buffers", blk::buffers),
         ("disk", blk::disk),
+        ("helpers", surface::helpers),
+        ("parameters", surface::parameters),
+        ("pool", surface::pool),
     ];
     for (name, test) in tests {
         match test() {
@@ -48,4 +55,7 @@ pub(crate) fn run() {
             Err(error) => pr_err!("selftest: {name}: FAILED: {error:?}\n"),
         }
     }
+    surface::start()
+        .inspect_err(|error| pr_err!("selftest: surface: FAILED: {error:?}\n"))
+        .ok()
 }

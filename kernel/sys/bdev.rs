@@ -265,9 +265,16 @@ pub(crate) struct BackingName {
     bytes: [u8; 32],
 }
 
-impl kernel::fmt::Display for BackingName {
-    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+impl core::fmt::Display for BackingName {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let name = self.bytes.split(|byte| *byte == 0).next();
         f.write_str(core::str::from_utf8(name.unwrap_or_default()).unwrap_or("?"))
+    }
+}
+
+// For `pr_info!` and its like.
+impl kernel::fmt::Display for BackingName {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        core::fmt::Display::fmt(self, f)
     }
 }

@@ -93,6 +93,7 @@ pub(crate) struct DumpMessage {
 /// A request, as it came.
 pub(crate) struct Request<'a> {
     command: u8,
+    flags: u16,
     seq: u32,
     port: u32,
     payload: &'a [u8],
@@ -111,6 +112,7 @@ impl<'a> Request<'a> {
             let message = nlh.cast::<u8>();
             Self {
                 command: *message.add(HEADER - 4),
+                flags: (*nlh).nlmsg_flags,
                 seq: (*nlh).nlmsg_seq,
                 port: ffi::shim_skb_port(skb),
                 payload: core::slice::from_raw_parts(message.add(HEADER), len),
@@ -124,6 +126,11 @@ impl<'a> Request<'a> {
         self.command
     }
 
+    /// The netlink flags (`NLM_F_*`).
+    pub(crate) fn flags(&self) -> u16 {
+        self.flags
+    }
+
     /// The sequence number that the sender chose.
     pub(crate) fn seq(&self) -> u32 {
         self.seq
@@ -132,6 +139,12 @@ impl<'a> Request<'a> {
     /// The family's own header and the attributes: at least 8 bytes.
     pub(crate) fn payload(&self) -> &'a [u8] {
         self.payload
+    }
+
+    /// Whether the sender may change the network's configuration (`CAP_NET_ADMIN`).
+    pub(crate) fn is_net_admin(&self) -> bool {
+        // SAFETY: The message is valid for the life of the request.
+        unsafe { bindings::netlink_capable(self.skb, bindings::CAP_NET_ADMIN as c_int) }
     }
 
     /// Whether the sender is an administrator (`CAP_SYS_ADMIN`), who may see shared secrets.

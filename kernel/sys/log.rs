@@ -32,51 +32,60 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// The format: the level (`KERN_*`), then one argument of Rust.
-    fn format(self) -> &'static CStr {
+    /// The formats: the level (`KERN_*`), and arguments of Rust. One for lines about an object, one
+    /// for those about the module.
+    fn formats(self) -> (&'static CStr, &'static CStr) {
         match self {
-            Level::Emergency => c"\x010%pA",
-            Level::Alert => c"\x011%pA",
-            Level::Error => c"\x013%pA",
-            Level::Warning => c"\x014%pA",
-            Level::Info => c"\x016%pA",
-            Level::Debug => c"\x017%pA",
+            Level::Emergency => (c"\x010drbd %pA: %pA\n", c"\x010drbd: %pA\n"),
+            Level::Alert => (c"\x011drbd %pA: %pA\n", c"\x011drbd: %pA\n"),
+            Level::Error => (c"\x013drbd %pA: %pA\n", c"\x013drbd: %pA\n"),
+            Level::Warning => (c"\x014drbd %pA: %pA\n", c"\x014drbd: %pA\n"),
+            Level::Info => (c"\x016drbd %pA: %pA\n", c"\x016drbd: %pA\n"),
+            Level::Debug => (c"\x017drbd %pA: %pA\n", c"\x017drbd: %pA\n"),
         }
     }
 }
 
-/// Writes one line. Use [`log!`]. Any context.
-pub(crate) fn print(level: Level, line: fmt::Arguments<'_>) {
-    // SAFETY: The format takes exactly this argument, which lives for the call.
+/// Writes one line about an object. Use [`log!`]. Any context.
+pub(crate) fn print_about(level: Level, object: fmt::Arguments<'_>, line: fmt::Arguments<'_>) {
+    let (format, _) = level.formats();
+    // SAFETY: The format takes exactly these two arguments, which live for the call.
     unsafe {
         bindings::_printk(
-            level.format().as_char_ptr(),
+            format.as_char_ptr(),
+            (&raw const object).cast::<c_void>(),
             (&raw const line).cast::<c_void>(),
         )
     };
 }
 
-/// Writes a line about an object: `log!(Level::Info, device, "size = {}", size)`. About the module:
-/// `log!(Level::Info, "...")`. The line gets its end by itself.
+/// Writes one line about the module. Use [`log_module!`]. Any context.
+pub(crate) fn print(level: Level, line: fmt::Arguments<'_>) {
+    let (_, format) = level.formats();
+    // SAFETY: The format takes exactly this argument, which lives for the call.
+    unsafe { bindings::_printk(format.as_char_ptr(), (&raw const line).cast::<c_void>()) };
+}
+
+/// Writes a line about an object: `log!(Level::Info, device, "size = {}", size)`. The line gets its
+/// end by itself.
+///
+/// What is shown implements `core::fmt::Display`, as the core's types do; the traits of
+/// `kernel::fmt`, which `pr_info!` asks for, are others.
 macro_rules! log {
-    ($level:expr, $format:literal $(, $argument:expr)* $(,)?) => {
-        $crate::sys::log::print(
+    ($level:expr, $object:expr, $($line:tt)+) => {
+        $crate::sys::log::print_about(
             $level,
-            ::kernel::prelude::fmt!(
-                "drbd: {}\n",
-                ::kernel::prelude::fmt!($format $(, $argument)*)
-            ),
-        )
-    };
-    ($level:expr, $object:expr, $format:literal $(, $argument:expr)* $(,)?) => {
-        $crate::sys::log::print(
-            $level,
-            ::kernel::prelude::fmt!(
-                "drbd {}: {}\n",
-                $object,
-                ::kernel::prelude::fmt!($format $(, $argument)*)
-            ),
+            ::core::format_args!("{}", $object),
+            ::core::format_args!($($line)+),
         )
     };
 }
 pub(crate) use log;
+
+/// Writes a line about the module: `log_module!(Level::Info, "{} devices", count)`.
+macro_rules! log_module {
+    ($level:expr, $($line:tt)+) => {
+        $crate::sys::log::print($level, ::core::format_args!($($line)+))
+    };
+}
+pub(crate) use log_module;

@@ -6,7 +6,6 @@
 
 use kernel::{
     bindings,
-    fmt,
     prelude::*, //
 };
 
@@ -141,21 +140,28 @@ pub(crate) enum Host {
 }
 
 /// IPv4 dotted, IPv6 in full form: eight groups of four hexadecimal digits.
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl core::fmt::Display for Host {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Host::V4([a, b, c, d]) => f.write_fmt(fmt!("{a}.{b}.{c}.{d}")),
+            Host::V4([a, b, c, d]) => f.write_fmt(format_args!("{a}.{b}.{c}.{d}")),
             Host::V6(bytes) => {
                 let mut separator = "";
                 for group in bytes.chunks_exact(2) {
                     f.write_str(separator)?;
                     for byte in group {
-                        f.write_fmt(fmt!("{byte:02x}"))?;
+                        f.write_fmt(format_args!("{byte:02x}"))?;
                     }
                     separator = ":";
                 }
                 Ok(())
             }
         }
+    }
+}
+
+// For `pr_info!` and its like.
+impl kernel::fmt::Display for Host {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        core::fmt::Display::fmt(self, f)
     }
 }
