@@ -7,6 +7,7 @@ use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use super::*;
 
@@ -14,7 +15,11 @@ use super::*;
 pub(crate) fn cases(default: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok();
     let number = asked.and_then(|n| n.parse().ok());
-    ProptestConfig::with_cases(number.unwrap_or(default))
+    let mut config = ProptestConfig::with_cases(number.unwrap_or(default));
+    // Beside the source file: the default looks for a `lib.rs`, which this crate has not.
+    let beside = FileFailurePersistence::WithSource("regressions");
+    config.failure_persistence = Some(std::boxed::Box::new(beside));
+    config
 }
 
 /// A bitmap as a list of booleans, with every call checked.

@@ -10,7 +10,7 @@ use super::super::auth::CHALLENGE_SIZE;
 use super::super::block::{BIO_SIZE_MAX, DISCARD_SIZE_MAX};
 use super::*;
 use crate::config::words::{AfterSb0p, AfterSb1p, AfterSb2p, Protocol};
-use crate::state::{Change, ChangeWords, DeviceState};
+use crate::state::{Change, ChangeWords, Conn, DeviceState, Disk, Role};
 use crate::vli::tests::cases;
 
 /// Bytes to borrow digests, challenges and words from.
@@ -123,7 +123,29 @@ fn sizes(agreed: Agreed) -> impl Strategy<Value = Sizes> {
 }
 
 fn device_state() -> impl Strategy<Value = DeviceState> {
-    any::<u32>().prop_filter_map("no such state", |w| DeviceState::from_word(w).ok())
+    let role = || select(Role::ALL);
+    let disk = || select(Disk::ALL);
+    (
+        role(),
+        role(),
+        select(Conn::ALL),
+        disk(),
+        disk(),
+        any::<[bool; 6]>(),
+    )
+        .prop_map(|(role, peer, conn, disk, pdsk, flags)| DeviceState {
+            role,
+            peer,
+            conn,
+            disk,
+            pdsk,
+            susp: flags[0],
+            aftr_isp: flags[1],
+            peer_isp: flags[2],
+            user_isp: flags[3],
+            susp_nod: flags[4],
+            susp_fen: flags[5],
+        })
 }
 
 fn change() -> impl Strategy<Value = Change> {
