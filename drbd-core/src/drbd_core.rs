@@ -7,6 +7,7 @@
 #![cfg_attr(not(CONFIG_RUST), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod bitmap;
 pub mod config;
 pub mod genl;
@@ -14,6 +15,7 @@ pub mod meta;
 pub mod peer;
 pub mod proc;
 pub mod request;
+pub mod resync;
 pub mod state;
 pub mod uuid;
 pub mod vli;

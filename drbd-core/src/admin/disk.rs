@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+//! attach, disk-options, resize.
+
+use super::{Answer, Denied, Info, Judged};
+use crate::config::words::Protocol;
+use crate::config::{first_unbuilt, words, DiskConf, NetConf};
+use crate::genl::{ErrCode, Nest, ResizeParms, RetCode};
+use crate::meta::size::AttachSizes;
+use crate::meta::{Layout, MdFlags, MdIndex, SizeInputs};
+use crate::peer::{DiskData, Volume};
+use crate::state::{Conn, DeviceState, Disk, Role};
+
+/// The options of a disk to be attached, and where its metadata are. `net` is the configuration of
+/// the connection, if there is one.
+///
+/// # Errors
+///
+/// 126 for what is missing or makes no sense, 116 for an index that means nothing, 154 for a
+/// fencing policy that protocol A cannot keep; the gate's code for what is not built.
+pub fn new_conf(payload: Option<&[u8]>, net: Option<&NetConf>) -> Judged<(DiskConf, MdIndex)> {
+    let (mut conf, _) = DiskConf::create(payload.unwrap_or(&[]))?;
+    conf.sanitize();
+    let index = MdIndex::from_code(conf.meta_dev_idx).ok_or(ErrCode::MdIdxInvalid)?;
+    if conf.fencing == words::Fencing::ResourceAndStonith
+        && net.is_some_and(|net| net.wire_protocol == Protocol::A)
+    {
+        return Err(ErrCode::StonithAndProtA.into());
+    }
+    match first_unbuilt(&conf) {
+        Some(unbuilt) => Err(unbuilt.into()),
+        None => Ok((conf, index)),
+    }
+}
+
+/// Data and metadata on one device, or not, as the index says.
+///
+/// # Errors
+///
+/// 116.
+pub fn fits_index(index: MdIndex, same_device: bool) -> Result<(), Answer> {
+    if index.is_internal() == same_device {
+        Ok(())
+    } else {
+        Err(ErrCode::MdIdxInvalid.into())
+    }
+}
+
+/// Cuts options to what the disk can do; `discard_granularity` is that of the backing device in
+/// bytes, 0 if it cannot discard, and `discard_max` the most bytes it discards at a time.
+pub fn limit_to_disk(
+    conf: &mut DiskConf,
+    layout: &Layout,
+    discard_granularity: u32,
+    discard_max: u32,
+) {
+    conf.al_extents = u32::from(layout.al().clip_extents(conf.al_extents));
+    conf.rs_discard_granularity = match (conf.rs_discard_granularity, discard_granularity) {
+        (0, _) | (_, 0) => 0,
+        (wanted, granularity) => wanted.max(granularity).min(discard_max),
+    };
+}
+
+/// May a disk of this size join the volume?
+///
+/// # Errors
+///
+/// 111 if it is too small; 170, with a text, if consistent data would be cut off.
+pub fn fits_volume(disk: &DiskData, volume: &Volume) -> Result<(), Answer> {
+    let inputs = SizeInputs {
+        own: disk.usable,
+        peer: volume.peer.disk_size,
+        last_agreed: disk.superblock.la_size_sect,
+        user: disk.user_size,
+        assume_peer_has_space: false,
+    };
+    let sizes = AttachSizes {
+        inputs,
+        current: volume.size,
+        consistent: disk.superblock.flags.contains(MdFlags::CONSISTENT),
+    };
+    sizes.check().map_err(|code| Answer {
+        code: RetCode(code),
+        text: if code == ErrCode::ImplicitShrink.number() {
+            Info::Shrinks {
+                agreed: inputs.last_agreed,
+                now: inputs.agreed().size,
+            }
+        } else {
+            Info::None
+        },
+    })
+}
+
+/// The node went down as a Primary without peer: `degr-wfc-timeout` applies.
+#[must_use]
+pub fn is_degraded(disk: &DiskData, state: &DeviceState) -> bool {
+    let flags = disk.superblock.flags;
+    state.role != Role::Primary
+        && flags.contains(MdFlags::PRIMARY_IND)
+        && !flags.contains(MdFlags::CONNECTED_IND)
+}
+
+/// Other options for an attached disk.
+///
+/// # Errors
+///
+/// 126 for what makes no sense or is fixed at attach; the gate's code for what is not built.
+pub fn changed_conf(
+    old: &DiskConf,
+    payload: Option<&[u8]>,
+    set_defaults: bool,
+) -> Judged<DiskConf> {
+    let mut new = old.clone();
+    new.change(payload.unwrap_or(&[]), set_defaults)?;
+    new.sanitize();
+    match first_unbuilt(&new) {
+        Some(unbuilt) => Err(unbuilt.into()),
+        None => Ok(new),
+    }
+}
+
+/// May the volume be resized, and how?
+///
+/// # Errors
+///
+/// 138, 126, 130, 131, 153, in this order; the gate's code for what is not built.
+pub fn resize_parms(
+    payload: Option<&[u8]>,
+    state: &DeviceState,
+    agreed_version: u32,
+) -> Judged<ResizeParms> {
+    if state.disk < Disk::Inconsistent {
+        return Err(ErrCode::NoDisk.into());
+    }
+    let (parms, _) = ResizeParms::create(payload.unwrap_or(&[]))?;
+    if state.conn > Conn::Connected {
+        return Err(ErrCode::ResizeResync.into());
+    }
+    if state.role == Role::Secondary && state.peer == Role::Secondary {
+        return Err(ErrCode::NoPrimary.into());
+    }
+    if parms.no_resync && agreed_version < 93 {
+        return Err(ErrCode::NeedApv93.into());
+    }
+    match first_unbuilt(&parms) {
+        Some(unbuilt) => Err(unbuilt.into()),
+        None => Ok(parms),
+    }
+}
+
+/// May a new generation begin by hand?
+///
+/// # Errors
+///
+/// 138 without a disk; 151 if it is neither alone nor a fresh pair that may skip its first resync.
+pub fn new_current_uuid(volume: &Volume, agreed_version: u32, clear: bool) -> Result<(), Denied> {
+    if volume.state.disk < Disk::Inconsistent {
+        return Err(ErrCode::NoDisk.into());
+    }
+    let fresh = volume
+        .uuids()
+        .is_some_and(|u| u.current == crate::meta::UUID_JUST_CREATED);
+    let skips = volume.state.conn == Conn::Connected && agreed_version >= 90 && fresh && clear;
+    if skips || volume.state.conn == Conn::StandAlone {
+        Ok(())
+    } else {
+        Err(ErrCode::Connected.into())
+    }
+}
