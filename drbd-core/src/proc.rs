@@ -16,7 +16,7 @@ pub mod progress;
 mod tests;
 
 pub use marks::Marks;
-pub use progress::{Position, Progress, Span};
+pub use progress::{per_mille, Position, Progress, Span};
 
 /// The version that tools see: they choose the 8.4 programs by it.
 pub const VERSION: &str = "8.4.11";

@@ -29,6 +29,8 @@ impl fmt::Display for NumberError {
     }
 }
 
+impl core::error::Error for NumberError {}
+
 fn suffix_size(suffix: &[u8]) -> Result<Option<u64>, NumberError> {
     Ok(Some(match suffix {
         [] => return Ok(None),

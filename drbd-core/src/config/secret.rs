@@ -64,6 +64,10 @@ impl Value for Secret {
         Self::default()
     }
 
+    fn text(&self) -> Option<&[u8]> {
+        Some(self.reveal())
+    }
+
     fn number(&self) -> Option<i64> {
         Some(i64::from(!self.is_empty()))
     }

@@ -93,6 +93,8 @@ impl fmt::Display for AttrError {
     }
 }
 
+impl core::error::Error for AttrError {}
+
 /// One attribute: number, flags, payload.
 #[derive(Clone, Copy, Debug)]
 pub struct Attr<'a> {

@@ -163,6 +163,10 @@ pub trait Nest: Default + Clone {
     #[must_use]
     fn number(&self, field: u16) -> Option<i64>;
 
+    /// The value of a field as a string, see [`super::Value::text`].
+    #[must_use]
+    fn text(&self, field: u16) -> Option<&[u8]>;
+
     /// Writes the set with its nest. On overflow nothing of it stays.
     ///
     /// # Errors

@@ -110,6 +110,13 @@ macro_rules! nest {
                     _ => None,
                 }
             }
+
+            fn text(&self, field: u16) -> Option<&[u8]> {
+                match field {
+                    $( $number => $crate::genl::Value::text(&self.$field), )*
+                    _ => None,
+                }
+            }
         }
     };
     (@option) => { None };

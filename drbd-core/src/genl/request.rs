@@ -34,7 +34,7 @@ nest! {
             option(OptionSpec::number("al-stripes", (1, 1, 1024), Scale::One, ""));
         /// Size of a stripe in KiB, 4..=16777216; absent: as it is.
         al_stripe_size: Option<u32> = 5 option(OptionSpec::number(
-            "al-stripe-size-kB", (32, 4, 16_777_216), Scale::Kib, "bytes"));
+            "al-stripe-size-kB", (32, 4, 16_777_216), Scale::Kib, ""));
     }
 }
 

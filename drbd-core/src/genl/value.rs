@@ -40,6 +40,12 @@ pub trait Value: Sized {
     fn number(&self) -> Option<i64> {
         None
     }
+
+    /// The value as a string, if it is one. Reveals secrets: for sending and for `show` only.
+    #[must_use]
+    fn text(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 fn fixed<const N: usize>(attr: &Attr<'_>) -> Result<[u8; N], AttrError> {
@@ -216,6 +222,10 @@ impl<const N: usize> Value for Text<N> {
 
     fn from_default(_: i64) -> Self {
         Self::EMPTY
+    }
+
+    fn text(&self) -> Option<&[u8]> {
+        Some(self.as_bytes())
     }
 
     fn number(&self) -> Option<i64> {

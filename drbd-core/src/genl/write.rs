@@ -14,6 +14,8 @@ impl fmt::Display for Overflow {
     }
 }
 
+impl core::error::Error for Overflow {}
+
 /// Which conventions about flag bits are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {

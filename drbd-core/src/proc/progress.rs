@@ -63,25 +63,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Done in 0.1 %, and the bits that are left for display.
-    fn per_mille_and_left(&self) -> (u64, u64) {
-        let total = self.total_bits;
-        if self.left_bits > total {
-            // A bug elsewhere, or bits that were set behind our back: claim nothing.
-            return (if total == 0 { 1000 } else { 0 }, total);
-        }
-        let shift = if total > u64::from(u32::MAX) { 16 } else { 10 };
-        let left = (self.left_bits >> shift).saturating_mul(1000);
-        let share = left
-            .checked_div((total >> shift).saturating_add(1))
-            .unwrap_or(0);
-        (1000_u64.saturating_sub(share), self.left_bits)
-    }
-
-    /// Done in 0.1 %, 0..=1000: what drbdsetup prints as a percentage.
+    /// Done in 0.1 %, 0..=1000.
     #[must_use]
     pub fn per_mille(&self) -> u64 {
-        self.per_mille_and_left().0
+        per_mille(self.total_bits, self.left_bits)
     }
 
     /// Seconds to the end at the rolling rate.
@@ -99,7 +84,8 @@ impl Progress {
         if !is_verify && !matches!(conn, Conn::SyncSource | Conn::SyncTarget) {
             return Ok(());
         }
-        let (per_mille, left) = self.per_mille_and_left();
+        let per_mille = self.per_mille();
+        let left = self.left_bits.min(self.total_bits);
         write_bar(out, per_mille)?;
         out.write_str(if is_verify { "verified:" } else { "sync'ed:" })?;
         write!(out, "{:3}.{}% ", per_mille / 10, per_mille % 10)?;
@@ -166,6 +152,26 @@ impl Progress {
             _ => out.write_char('\n'),
         }
     }
+}
+
+/// How much of `total_bits` is done if `left_bits` are left, in 0.1 %, 0..=1000. What drbdsetup
+/// prints as a percentage, too.
+#[must_use]
+pub fn per_mille(total_bits: u64, left_bits: u64) -> u64 {
+    if left_bits > total_bits {
+        // Bits were set behind our back: claim nothing.
+        return if total_bits == 0 { 1000 } else { 0 };
+    }
+    let shift = if total_bits > u64::from(u32::MAX) {
+        16
+    } else {
+        10
+    };
+    let left = (left_bits >> shift).saturating_mul(1000);
+    let share = left
+        .checked_div((total_bits >> shift).saturating_add(1))
+        .unwrap_or(0);
+    1000_u64.saturating_sub(share)
 }
 
 const fn amount(bits: u64) -> u64 {
