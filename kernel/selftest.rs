@@ -32,9 +32,12 @@ macro_rules! check {
 }
 use check;
 
+/// A test and its name.
+type Test = (&'static str, fn() -> Result);
+
 /// Runs all tests, and leaves what a program in the guest goes on with.
 pub(crate) fn run() -> Option<Surface> {
-    let tests: &[(&str, fn() -> Result)] = &[
+    let tests: &[Test] = &[
         ("thread", tasks::thread),
         ("wait", tasks::wait),
         ("timer", tasks::timer),

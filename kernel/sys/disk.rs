@@ -90,6 +90,9 @@ impl Drop for Major {
     }
 }
 
+/// Bytes of the longest name of a disk.
+const DISK_NAME_MAX: usize = bindings::DISK_NAME_LEN as usize - 1;
+
 /// Disks that exist, if only because somebody still has them open.
 static DISKS: AtomicUsize = AtomicUsize::new(0);
 
@@ -154,7 +157,9 @@ impl<T: DiskOps> Disk<T> {
             (*raw).flags |= bindings::GENHD_FL_NO_PART as c_int;
             (*raw).fops = Operations::<T>::table();
             (*raw).private_data = ops.into_foreign();
-            for (to, from) in (*raw).disk_name.iter_mut().zip(name.to_bytes()) {
+            // The last byte stays zero.
+            let places = (*raw).disk_name.iter_mut().take(DISK_NAME_MAX);
+            for (to, from) in places.zip(name.to_bytes_with_nul()) {
                 *to = *from;
             }
             bindings::set_disk_ro(raw, true);

@@ -252,13 +252,7 @@ impl<A: Admin> Family<A> {
     /// called if nobody listens. Gives whether somebody does. May sleep.
     pub(crate) fn multicast(&self, write: impl FnOnce(&mut [u8]) -> Result<Event>) -> Result<bool> {
         let registered = self.registered.lock();
-        // SAFETY: The family is registered as long as we hold the lock; the first network namespace
-        // always exists.
-        if !*registered
-            || unsafe {
-                bindings::genl_has_listeners(self.raw.get(), &raw mut bindings::init_net, 0) == 0
-            }
-        {
+        if !*registered || !self.has_listeners() {
             return Ok(false);
         }
         let mut message = Message::new()?;
@@ -273,6 +267,12 @@ impl<A: Admin> Family<A> {
             Err(error) if error == ESRCH => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether somebody listens to events. Only while it is registered.
+    fn has_listeners(&self) -> bool {
+        // SAFETY: The family is registered; the first network namespace always exists.
+        unsafe { bindings::genl_has_listeners(self.raw.get(), &raw mut bindings::init_net, 0) != 0 }
     }
 
     /// # Safety
@@ -429,10 +429,9 @@ impl Message {
     fn new() -> Result<Self> {
         // SAFETY: No requirements.
         let skb = unsafe { bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, gfp::KERNEL) };
+        let skb = NonNull::new(skb).ok_or(ENOMEM)?;
         // SAFETY: The buffer is new and ours.
-        NonNull::new(skb)
-            .map(|skb| Self(unsafe { Lent::new(skb.as_ptr()) }))
-            .ok_or(ENOMEM)
+        Ok(Self(unsafe { Lent::new(skb.as_ptr()) }))
     }
 
     fn into_raw(self) -> *mut bindings::sk_buff {

@@ -10,7 +10,7 @@ use kernel::{
 };
 
 /// Runs a program and waits for its end. Gives its raw wait status (the exit code is in bits 8 to
-/// 15); `Err` if it couldn't be started.
+/// 15); `Err` if it couldn't be started, or `E2BIG` for more than 15 arguments or entries.
 ///
 /// May sleep for as long as the program runs. The program may talk to this module: the caller must
 /// hold nothing that an answer would need.
@@ -34,12 +34,18 @@ pub(crate) fn call(program: &CStr, arguments: &[&CStr], environment: &[&CStr]) -
     }
 }
 
-/// A table of strings with a null at its end.
-fn pointers(strings: &[&CStr]) -> Result<KVec<*mut c_char>> {
-    let mut table = KVec::with_capacity(strings.len().saturating_add(1), GFP_KERNEL)?;
-    for string in strings {
-        table.push(string.as_char_ptr().cast_mut(), GFP_KERNEL)?;
+/// The most arguments, and the most entries of the environment.
+const STRINGS_MAX: usize = 15;
+
+/// A table of strings with a null behind the last one. Fails with `E2BIG` if there are more than
+/// [`STRINGS_MAX`].
+fn pointers(strings: &[&CStr]) -> Result<[*mut c_char; STRINGS_MAX + 1]> {
+    if strings.len() > STRINGS_MAX {
+        return Err(E2BIG);
     }
-    table.push(core::ptr::null_mut(), GFP_KERNEL)?;
+    let mut table = [core::ptr::null_mut(); STRINGS_MAX + 1];
+    for (place, string) in table.iter_mut().zip(strings) {
+        *place = string.as_char_ptr().cast_mut();
+    }
     Ok(table)
 }

@@ -146,8 +146,8 @@ pub(crate) unsafe trait Linked<const ID: u64 = 0> {
 /// Safe to use anywhere: it doesn't compile unless the field is a `Link`.
 macro_rules! impl_linked {
     ($(impl$({$($generics:tt)*})? Linked<$id:literal> for $self:ty { self.$field:ident })*) => {$(
-        // SAFETY: The offset is that of the field, and the closure compiles only for a `Link`.
         #[allow(unsafe_code)]
+        // SAFETY: The offset is that of the field, and the closure compiles only for a `Link`.
         unsafe impl$(<$($generics)*>)? $crate::sys::llist::Linked<$id> for $self {
             const OFFSET: usize = {
                 let _: fn(&Self) -> &$crate::sys::llist::Link = |this| &this.$field;

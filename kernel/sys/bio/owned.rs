@@ -286,7 +286,8 @@ impl<T: EndIo<Payload = Buffer>> BioSet<T> {
                 got = 1;
             }
         }
-        for (index, page) in (from..).zip(batch.iter().take(got)) {
+        for (offset, page) in batch.iter().take(got).enumerate() {
+            let index = from.wrapping_add(offset);
             let end = (bytes as usize).saturating_sub(index.wrapping_mul(PAGE_SIZE));
             // SAFETY: By the requirement there is room for this entry.
             unsafe {
