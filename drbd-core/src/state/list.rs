@@ -25,7 +25,7 @@ impl<T: Copy, const N: usize> List<T, N> {
         match self.slots.get_mut(self.len) {
             Some(slot) => {
                 *slot = Some(value);
-                self.len += 1;
+                self.len = self.len.saturating_add(1);
             }
             None => self.overflowed = true,
         }

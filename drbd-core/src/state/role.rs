@@ -93,7 +93,7 @@ impl RoleRequest {
         if self.tries >= MAX_TRIES {
             return RoleStep::Done(Err(self.failed));
         }
-        self.tries += 1;
+        self.tries = self.tries.saturating_add(1);
         RoleStep::Try {
             change: self.change,
             last: false,

@@ -25,16 +25,16 @@ impl Field {
 
     /// The field's value in `word`. All fields are narrower than 8 bits.
     const fn get(self, word: u32) -> u8 {
-        ((word >> self.shift) & self.mask).to_le_bytes()[0]
+        (word.wrapping_shr(self.shift) & self.mask).to_le_bytes()[0]
     }
 
     const fn put(self, value: u8) -> u32 {
-        ((value as u32) & self.mask) << self.shift
+        ((value as u32) & self.mask).wrapping_shl(self.shift)
     }
 
     /// Whether a mask word selects this field; a partly selected field is refused.
     fn selected(self, mask_word: u32, what: &'static str) -> Result<bool, BadValue> {
-        let m = (mask_word >> self.shift) & self.mask;
+        let m = mask_word.wrapping_shr(self.shift) & self.mask;
         if m == 0 {
             Ok(false)
         } else if m == self.mask {
@@ -330,7 +330,7 @@ impl Change {
         let mut w = ChangeWords { mask: 0, val: 0 };
         let mut put = |f: Field, v: Option<u8>| {
             if let Some(v) = v {
-                w.mask |= f.mask << f.shift;
+                w.mask |= f.mask.wrapping_shl(f.shift);
                 w.val |= f.put(v);
             }
         };

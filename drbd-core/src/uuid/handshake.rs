@@ -418,8 +418,11 @@ impl Way<'_> {
     fn by_policy(&mut self) -> Option<Winner> {
         let s = self.s;
         let was_primary = |set: &UuidSet| set.bitmap & super::PRIMARY_BIT != 0;
-        let primaries =
-            u8::from(s.own.role == Role::Primary) + u8::from(s.peer.role == Role::Primary);
+        let primaries = match (s.own.role, s.peer.role) {
+            (Role::Primary, Role::Primary) => 2,
+            (Role::Primary, _) | (_, Role::Primary) => 1,
+            _ => 0,
+        };
         let split = Split {
             own_was_primary: was_primary(&s.own.uuids),
             peer_was_primary: was_primary(&s.peer.uuids),

@@ -68,6 +68,33 @@ fn a_peers_state_has_its_meaning() {
 }
 
 #[test]
+fn a_peers_state_has_its_limits() {
+    // UpToDate is believed of a peer that is past its preparations.
+    let source = "SyncSource P/S UpToDate/Inconsistent";
+    let past = goes(source, "SyncSource S/P UpToDate/UpToDate");
+    assert_eq!(past.pdsk, Disk::UpToDate);
+    // A source that has not begun is not told of an end.
+    let waits = goes(
+        "WFBitMapS P/S UpToDate/Consistent",
+        "Connected S/P UpToDate/UpToDate",
+    );
+    assert_eq!(waits.pdsk, Disk::UpToDate);
+    // Only a target reports late.
+    let bad = goes(UP, "SyncSource S/P Inconsistent/UpToDate");
+    assert_eq!(bad.pdsk, Disk::Inconsistent);
+    // A peer that attaches will look at the UUIDs by itself.
+    let attaches = goes(
+        "Connected S/S UpToDate/Diskless",
+        "Connected S/S Negotiating/UpToDate",
+    );
+    let wants = DeviceState {
+        conn: Conn::WFBitMapS,
+        ..attaches.old
+    };
+    assert!(!attaches.pulls_peer(&wants));
+}
+
+#[test]
 fn when_the_uuids_are_looked_at() {
     let first = "WFReportParams S/- UpToDate/DUnknown";
     let hello = "WFConnection S/- UpToDate/DUnknown";
