@@ -185,7 +185,13 @@ pub fn resolve(parsed: &mut Parsed, env: &Env<'_>) {
         }
     }
     parsed.config.resources = resolved;
-    parsed.diagnostics.append(&mut findings);
+    // A setting that every volume inherited is one finding.
+    for finding in findings {
+        let told = |d: &Diagnostic| d.span == finding.span && d.message == finding.message;
+        if !parsed.diagnostics.iter().any(told) {
+            parsed.diagnostics.push(finding);
+        }
+    }
 }
 
 /// The minor that a `resync-after` names; a finding when there is none or more than one.

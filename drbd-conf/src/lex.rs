@@ -94,14 +94,15 @@ pub fn tokens(file: FileId, text: &str) -> Vec<Token> {
         });
         rest = skip_blank(rest.get(len..).unwrap_or(""));
     }
-    let end = Span {
-        file,
-        start: text.len(),
-        end: text.len(),
-    };
+    // The end is shown behind the last thing written, not behind empty lines.
+    let end = found.last().map_or(0, |token| token.span.end);
     found.push(Token {
         kind: Kind::End,
-        span: end,
+        span: Span {
+            file,
+            start: end,
+            end,
+        },
     });
     found
 }

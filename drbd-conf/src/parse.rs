@@ -7,6 +7,7 @@
 //! [`crate::check`].
 
 mod block;
+mod cursor;
 mod device;
 mod global;
 mod host;
@@ -14,11 +15,10 @@ mod resource;
 mod section;
 mod volumes;
 
-use crate::diag::{nearest, Diagnostic};
-use crate::lex::{self, Bad, Kind, Token};
-use crate::options;
+use crate::diag::Diagnostic;
+use crate::lex::{self, Kind, Token};
 use crate::source::Source;
-use crate::span::{SourceMap, Span, Spanned};
+use crate::span::{SourceMap, Span};
 use crate::text;
 use crate::tree::Config;
 use crate::unique::Registry;
@@ -55,9 +55,14 @@ pub enum Mode {
     Running,
 }
 
-/// A statement could not be parsed; its finding is recorded.
-#[derive(Debug)]
-struct Stop;
+/// Something could not be parsed; its finding is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// A statement: the next one may be fine.
+    Statement,
+    /// A block that lacks its closing brace: what follows belongs to the block around it.
+    Block,
+}
 
 type Step<T> = Result<T, Stop>;
 
@@ -173,7 +178,7 @@ impl<'a> Parser<'a> {
                 (Kind::Keyword, "resource") => self.resource(token.span),
                 (Kind::Keyword, "skip") => self.skip(token.span),
                 (Kind::Keyword, "include") => self.include(token.span),
-                _ => Err(self.unknown_word(&token, "at the top level", EXPECTED.iter().copied())),
+                _ => Err(self.unknown(&token, "at the top level", EXPECTED.iter().copied())),
             };
             if step.is_err() {
                 self.recover();
@@ -182,6 +187,20 @@ impl<'a> Parser<'a> {
                     self.next();
                 }
             }
+        }
+    }
+
+    /// An included file's name for messages, seen from where the including file was named.
+    fn name_of_include(&self, keyword: Span, path: &Path) -> String {
+        let outer = self
+            .out
+            .sources
+            .get(keyword.file)
+            .map_or("", |file| file.name.as_str());
+        let folder = Path::new(outer).parent().unwrap_or(Path::new(""));
+        match path.strip_prefix(&self.directory) {
+            Ok(rest) => folder.join(rest).to_string_lossy().into_owned(),
+            Err(_) => path.to_string_lossy().into_owned(),
         }
     }
 
@@ -223,257 +242,14 @@ impl<'a> Parser<'a> {
             {
                 continue;
             }
-            let name = path.to_string_lossy().into_owned();
+            let name = self.name_of_include(keyword, &path);
             if let Err(error) = self.file(&name, &path) {
-                let message = format!("cannot open the include file `{}`", word.value);
+                let message = format!("cannot open the include file `{name}`");
                 let diagnostic = Diagnostic::error(keyword.to(word.span), message);
-                self.report(diagnostic.note(format!("{name}: {}", describe(&error))));
+                self.report(diagnostic.note(describe(&error)));
             }
         }
         Ok(())
-    }
-
-    // What follows is the machinery that the other files of this module stand on.
-
-    fn peek(&self) -> &Token {
-        // `at` never passes the last token, which is `End`.
-        static NOTHING: std::sync::OnceLock<Token> = std::sync::OnceLock::new();
-        self.tokens
-            .get(self.at)
-            .or_else(|| self.tokens.last())
-            .unwrap_or_else(|| {
-                NOTHING.get_or_init(|| {
-                    let file = SourceMap::new().add(String::new(), String::new(), String::new());
-                    Token {
-                        kind: Kind::End,
-                        span: Span {
-                            file,
-                            start: 0,
-                            end: 0,
-                        },
-                    }
-                })
-            })
-    }
-
-    fn next(&mut self) -> Token {
-        let token = self.peek().clone();
-        if token.kind != Kind::End {
-            self.at += 1;
-        }
-        token
-    }
-
-    /// Puts the last token back.
-    fn back(&mut self) {
-        self.at = self.at.saturating_sub(1);
-    }
-
-    fn slice(&self, span: Span) -> &str {
-        let file = self.out.sources.get(span.file);
-        file.and_then(|file| file.text.get(span.start..span.end))
-            .unwrap_or("")
-    }
-
-    fn is_operator(&self, c: char) -> bool {
-        self.peek().kind == Kind::Operator(c)
-    }
-
-    fn report(&mut self, diagnostic: Diagnostic) {
-        self.out.diagnostics.push(diagnostic);
-    }
-
-    /// Records that `token` is not what may stand there.
-    fn unexpected(&mut self, token: &Token, expected: &str) -> Stop {
-        let shown = self.shown(token);
-        let message = match &token.kind {
-            Kind::Bad(Bad::LongWord) => format!("a word has at most {} characters", lex::WORD_MAX),
-            Kind::Bad(Bad::LongString) => {
-                format!("a quoted string has at most {} characters", lex::STRING_MAX)
-            }
-            Kind::Bad(Bad::OpenString) => "this string is not closed on its line".to_owned(),
-            Kind::End => "the file ends too early".to_owned(),
-            _ => format!("unexpected {shown}"),
-        };
-        self.stop(Diagnostic::error(token.span, message).note(format!("expected {expected}")))
-    }
-
-    fn stop(&mut self, diagnostic: Diagnostic) -> Stop {
-        self.broken += 1;
-        self.report(diagnostic);
-        Stop
-    }
-
-    /// A token for messages, shortened.
-    fn shown(&self, token: &Token) -> String {
-        let text: String = self.slice(token.span).chars().take(40).collect();
-        match token.kind {
-            Kind::Keyword => format!("keyword `{text}`"),
-            _ => format!("`{text}`"),
-        }
-    }
-
-    /// Records a word that no statement of the place begins with, and what was probably meant.
-    fn unknown_word<'c>(
-        &mut self,
-        token: &Token,
-        place: &str,
-        expected: impl Iterator<Item = &'c str> + Clone,
-    ) -> Stop {
-        if !matches!(token.kind, Kind::Word | Kind::Keyword | Kind::Quoted(_)) {
-            return self.unexpected(token, &one_of(expected));
-        }
-        let word = self.slice(token.span).to_owned();
-        let message = format!("no statement `{word}` {place}");
-        let mut diagnostic = Diagnostic::error(token.span, message);
-        if let Some(meant) = nearest(&word, expected.clone()) {
-            diagnostic = diagnostic
-                .note("unknown here")
-                .hint(format!("did you mean `{meant}`?"));
-        } else {
-            diagnostic = diagnostic.note(format!("expected {}", one_of(expected)));
-        }
-        let homes = options::sections_of(&word);
-        if !homes.is_empty() {
-            let homes: Vec<_> = homes
-                .iter()
-                .map(|s| format!("`{} {{ }}`", s.keyword()))
-                .collect();
-            diagnostic = diagnostic.hint(format!("`{word}` belongs into {}", homes.join(" or ")));
-        } else if options::NINE.contains(&word.as_str()) {
-            diagnostic = diagnostic.hint(format!("`{word}` is a word of DRBD 9, this is 8.4"));
-        } else if word == "discard-my-data" {
-            diagnostic = diagnostic.hint("give --discard-my-data to `drbdadm connect` instead");
-        }
-        self.stop(diagnostic)
-    }
-
-    fn expect_operator(&mut self, c: char, expected: &str) -> Step<Span> {
-        if !self.is_operator(c) {
-            let token = self.peek().clone();
-            return Err(self.unexpected(&token, expected));
-        }
-        Ok(self.next().span)
-    }
-
-    /// A semicolon. A forgotten one at the end of a line costs this statement only.
-    fn expect_semicolon(&mut self) -> Step<()> {
-        if self.is_operator(';') {
-            self.next();
-            return Ok(());
-        }
-        let token = self.peek().clone();
-        let before = self
-            .at
-            .checked_sub(1)
-            .and_then(|at| self.tokens.get(at))
-            .map(|t| t.span);
-        if let Some(before) = before.filter(|_| !matches!(token.kind, Kind::Bad(_))) {
-            let sources = &self.out.sources;
-            if sources.line(before) != sources.line(token.span) {
-                let end = Span {
-                    start: before.end,
-                    ..before
-                };
-                let shown = self.shown(&token);
-                let message = match token.kind {
-                    Kind::End => "a `;` is missing before the end of the file".to_owned(),
-                    _ => format!("a `;` is missing before {shown}"),
-                };
-                self.stop(Diagnostic::error(end, message).note("expected `;`"));
-                return Ok(());
-            }
-        }
-        Err(self.unexpected(&token, "`;`"))
-    }
-
-    /// A word, quoted or not.
-    fn expect_word(&mut self, expected: &str) -> Step<Spanned<String>> {
-        let token = self.peek().clone();
-        match &token.kind {
-            Kind::Quoted(text) => {
-                self.next();
-                Ok(Spanned::new(text.clone(), token.span))
-            }
-            Kind::Word => {
-                self.next();
-                Ok(Spanned::new(self.slice(token.span).to_owned(), token.span))
-            }
-            _ => Err(self.unquoted(&token, expected)),
-        }
-    }
-
-    /// Like [`Self::unexpected`], with a hint when quotes would make a word of it.
-    fn unquoted(&mut self, token: &Token, expected: &str) -> Stop {
-        let stop = self.unexpected(token, expected);
-        if matches!(
-            token.kind,
-            Kind::Keyword | Kind::Integer | Kind::Ipv4 | Kind::Ipv6
-        ) {
-            let hint = format!(
-                "as a plain word it must be quoted: \"{}\"",
-                self.slice(token.span)
-            );
-            if let Some(last) = self.out.diagnostics.pop() {
-                self.out.diagnostics.push(last.hint(hint));
-            }
-        }
-        stop
-    }
-
-    /// The value of an option: a word, an integer, or the keyword `on`.
-    fn expect_value(&mut self) -> Step<Spanned<String>> {
-        let token = self.peek().clone();
-        let text = self.slice(token.span);
-        if token.kind == Kind::Integer || (token.kind == Kind::Keyword && text == "on") {
-            let value = Spanned::new(text.to_owned(), token.span);
-            self.next();
-            return Ok(value);
-        }
-        self.expect_word("a value")
-    }
-
-    /// An integer token as text.
-    fn expect_integer(&mut self, expected: &str) -> Step<Spanned<String>> {
-        let token = self.peek().clone();
-        if token.kind != Kind::Integer {
-            return Err(self.unexpected(&token, expected));
-        }
-        self.next();
-        Ok(Spanned::new(self.slice(token.span).to_owned(), token.span))
-    }
-
-    /// Goes to where the next statement begins: behind a `;` or a block, or at a `}`.
-    fn recover(&mut self) {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek().kind {
-                Kind::End => return,
-                Kind::Operator('}') if depth == 0 => return,
-                Kind::Operator(';') if depth == 0 => {
-                    self.next();
-                    return;
-                }
-                Kind::Operator('{') => depth += 1,
-                Kind::Operator('}') => {
-                    depth -= 1;
-                    if depth == 0 {
-                        self.next();
-                        return;
-                    }
-                }
-                _ => {}
-            }
-            self.next();
-        }
-    }
-
-    /// Claims a key that may be used once; reports the second use.
-    fn claim(&mut self, what: &str, key: String, span: Span) {
-        if self.mode == Mode::Running {
-            return;
-        }
-        claim(&mut self.out, what, key, span);
     }
 }
 
@@ -486,16 +262,6 @@ pub(crate) fn claim(out: &mut Parsed, what: &str, key: String, span: Span) {
                 .note("second use")
                 .label(first, "first used here"),
         );
-    }
-}
-
-/// "`a`, `b` or `c`".
-fn one_of<'c>(words: impl Iterator<Item = &'c str>) -> String {
-    let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
-    match words.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) if rest.len() < 12 => format!("{} or {last}", rest.join(", ")),
-        _ => "one of its options".to_owned(),
     }
 }
 

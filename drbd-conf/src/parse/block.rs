@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `{ statement… }`, with recovery from statement to statement.
 
-use super::{Parser, Step};
+use super::{Parser, Step, Stop};
 use crate::lex::{Kind, Token};
 use crate::span::Span;
 
@@ -44,11 +44,15 @@ impl Parser<'_> {
                     self.back();
                     self.recover();
                 }
-                _ => {
-                    if statement(self, token).is_err() {
-                        self.recover();
+                _ => match statement(self, token) {
+                    Ok(()) => {}
+                    Err(Stop::Statement) => self.recover(),
+                    Err(Stop::Block) => {
+                        // Not consumed: it is the first word of what comes after this block.
+                        self.back();
+                        return Ok(self.peek().span);
                     }
-                }
+                },
             }
         }
     }

@@ -91,19 +91,12 @@ impl Parser<'_> {
         }
         match token.kind {
             TokenKind::Word | TokenKind::Keyword | TokenKind::Integer | TokenKind::Quoted(_)
-                if !self.begins_line() =>
+                if !self.is_first_on_line(&token) =>
             {
                 Err(self.unexpected(&token, "`yes`, `no` or `;`"))
             }
             _ => Ok(None),
         }
-    }
-
-    /// True when the next token stands on a later line than the one before it.
-    fn begins_line(&self) -> bool {
-        let before = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
-        let line = |token: &Token| self.out.sources.line(token.span);
-        before.is_some_and(|before| line(before) < line(self.peek()))
     }
 
     /// Reports a number outside its range, or no number at all.
