@@ -4,10 +4,13 @@
 //! A scenario says what any pair of implementations does. It is proven on C at both nodes before
 //! it is asked of ours; where C has a known defect, it says so and C has to fail in just that way.
 
+pub mod faults;
 pub mod metadata;
 pub mod module;
 pub mod proc;
+pub mod refusals;
 pub mod steps;
+pub mod stress;
 pub mod tutorial;
 
 use crate::error::Result;
@@ -85,7 +88,10 @@ pub fn all() -> Vec<Scenario> {
         module::SCENARIOS.as_slice(),
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
+        refusals::SCENARIOS.as_slice(),
         metadata::SCENARIOS.as_slice(),
+        faults::SCENARIOS.as_slice(),
+        stress::SCENARIOS.as_slice(),
     ]
     .concat()
 }
