@@ -98,6 +98,7 @@ fn execute(
                 lock_dir: environment.lock_dir.clone(),
                 state_dir: dir.clone(),
                 attached: environment.attached,
+                plain_files: environment.plain_files,
             };
             &moved_state
         }

@@ -80,6 +80,7 @@ impl<'e> Area<'e> {
         let mode = OpenMode {
             exclusive: !matches!(invocation.index, MdIndex::Fixed(_)),
             may_ask: invocation.verb != Verb::ApplyAl,
+            plain_files: environment.plain_files || console.force,
             dry_run: invocation.options.dry_run,
         };
         let device = MdDevice::open(&invocation.md_path, mode, console)?;
@@ -174,7 +175,7 @@ impl<'e> Area<'e> {
         let block = self
             .device
             .read(self.superblock_offset(sectors), BLOCK_SIZE)?;
-        let superblock = match Superblock::parse(&block) {
+        let mut superblock = match Superblock::parse(&block) {
             Ok(superblock) => superblock,
             Err(ParseError::Version07 | ParseError::Version09 | ParseError::NoMagic(_)) => {
                 console.remark(format_args!("v08 Magic number not found"))?;
@@ -216,6 +217,9 @@ impl<'e> Area<'e> {
             ))?;
             return Ok(None);
         }
+        // Metadata from before 8.4 leaves the shape open; it is written out from now on.
+        superblock.al_stripes = layout.al().stripes();
+        superblock.al_stripe_size_4k = layout.al().stripe_size_4k();
         Ok(Some(Found { superblock, layout }))
     }
 
@@ -319,7 +323,8 @@ impl<'e> Area<'e> {
         superblock: Option<&Superblock>,
         console: &mut Console<'_>,
     ) -> Result<()> {
-        let Some(minor) = self.minor else {
+        let minor = self.minor.filter(|_| !self.device.is_dry());
+        let Some(minor) = minor else {
             return Ok(());
         };
         let path = self.environment.last_known_path(minor);

@@ -23,6 +23,8 @@ pub(crate) struct OpenMode {
     pub(crate) exclusive: bool,
     /// A busy device may be used after a question.
     pub(crate) may_ask: bool,
+    /// Plain files will do.
+    pub(crate) plain_files: bool,
     /// Nothing is ever written.
     pub(crate) dry_run: bool,
 }
@@ -37,7 +39,7 @@ pub(crate) struct MdDevice {
 }
 
 impl MdDevice {
-    /// Opens `path`; only `--force` accepts something else than a block device.
+    /// Opens `path`; something else than a block device only if `mode` allows it.
     ///
     /// # Errors
     ///
@@ -47,8 +49,12 @@ impl MdDevice {
             path: path.to_owned(),
             source,
         };
-        let mut flags = OFlag::O_DIRECT;
-        flags.set(OFlag::O_EXCL, mode.exclusive);
+        let mut flags = OFlag::empty();
+        // Neither makes sense for a plain file.
+        if std::fs::metadata(path).is_ok_and(|node| node.file_type().is_block_device()) {
+            flags.insert(OFlag::O_DIRECT);
+            flags.set(OFlag::O_EXCL, mode.exclusive);
+        }
         let file = loop {
             let source = match open(path, flags) {
                 Ok(file) => break file,
@@ -77,7 +83,7 @@ impl MdDevice {
             }
         };
         let kind = file.metadata().map_err(open_error)?.file_type();
-        let acceptable = kind.is_block_device() || (console.force && kind.is_file());
+        let acceptable = kind.is_block_device() || (mode.plain_files && kind.is_file());
         if !acceptable {
             return Err(MetaError::NotABlockDevice(path.to_owned()));
         }
@@ -102,6 +108,12 @@ impl MdDevice {
     #[must_use]
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// True if nothing is ever written.
+    #[must_use]
+    pub(crate) const fn is_dry(&self) -> bool {
+        self.dry_run
     }
 
     /// Its size in whole sectors.

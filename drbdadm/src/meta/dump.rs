@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `dump-md`: the metadata as text that `restore-md` reads.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use drbd_core::meta::{Layout, Superblock};
@@ -12,9 +13,9 @@ use super::console::Console;
 use super::error::{MetaError, Result};
 
 /// Words of bitmap in one line.
-const LINE_WORDS: usize = 4;
+const LINE_WORDS: u64 = 4;
 /// A run is worth its own line from this many words on.
-const RUN_WORDS: usize = 8;
+const RUN_WORDS: u64 = 8;
 /// A comment tells the position at multiples of this many words (8 MiB of data).
 const MARK_WORDS: u64 = 32;
 /// KiB of data for one word.
@@ -84,14 +85,11 @@ pub(crate) fn dump_md(
     }
     writeln!(out)?;
     statements(&mut out, &found)?;
-    let mut bitmap = BitmapText {
-        out,
-        position: 0,
-        bits_set: 0,
-    };
+    let mut bitmap = BitmapText::new(out);
     for piece in pieces(&area.device, &found.layout, found.superblock.la_size_sect) {
         bitmap.write(&piece?)?;
     }
+    bitmap.print(true)?;
     let BitmapText {
         mut out, bits_set, ..
     } = bitmap;
@@ -160,44 +158,85 @@ fn statements(out: &mut impl Write, found: &Found) -> io::Result<()> {
 /// Writes bitmap as text, with runs of equal words on one line.
 struct BitmapText<W> {
     out: W,
-    /// Index of the next word.
+    /// Words that are not printed yet, as counts of equal ones.
+    pending: VecDeque<(u64, u64)>,
+    /// Index of the next word to print.
     position: u64,
     bits_set: u64,
 }
 
 impl<W: Write> BitmapText<W> {
-    /// Writes one piece; a run never spans two pieces.
+    const fn new(out: W) -> Self {
+        Self {
+            out,
+            pending: VecDeque::new(),
+            position: 0,
+            bits_set: 0,
+        }
+    }
+
+    /// Takes the next piece of the bitmap; runs may span pieces.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let words: Vec<u64> = bytes
-            .chunks_exact(8)
-            .map(|bytes| bytes.try_into().map_or(0, u64::from_le_bytes))
-            .collect();
-        self.bits_set += words
-            .iter()
-            .map(|word| u64::from(word.count_ones()))
-            .sum::<u64>();
-        let mut rest = &words[..];
-        while let Some(&word) = rest.first() {
-            if self.position % MARK_WORDS == 0 {
-                writeln!(self.out, "   # at {}kB", self.position * WORD_KIB)?;
-            }
-            let run = rest.iter().take_while(|next| **next == word).count();
-            let run = run / LINE_WORDS * LINE_WORDS;
-            // Only words of two equal halves make a run.
-            let taken = if run >= RUN_WORDS && word >> 32 == word & 0xffff_ffff {
-                writeln!(self.out, "    {run} times 0x{word:016X};")?;
-                run
-            } else {
-                let line = rest.len().min(LINE_WORDS);
-                write!(self.out, "   ")?;
-                for word in &rest[..line] {
-                    write!(self.out, " 0x{word:016X};")?;
+        for bytes in bytes.chunks_exact(8) {
+            let word = bytes.try_into().map_or(0, u64::from_le_bytes);
+            self.bits_set += u64::from(word.count_ones());
+            match self.pending.back_mut() {
+                Some((count, last)) if *last == word => *count += 1,
+                _ => {
+                    self.pending.push_back((1, word));
+                    self.print(false)?;
                 }
-                writeln!(self.out)?;
-                line
-            };
-            self.position += taken as u64;
-            rest = &rest[taken..];
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints what no further word can change any more, or everything at the end.
+    fn print(&mut self, at_end: bool) -> io::Result<()> {
+        while let Some(&(count, word)) = self.pending.front() {
+            let run = count / LINE_WORDS * LINE_WORDS;
+            // Only words of two equal halves make a run.
+            let is_run = run >= RUN_WORDS && word >> 32 == word & 0xffff_ffff;
+            if is_run && (at_end || self.pending.len() > 1) {
+                self.take(run);
+                self.mark()?;
+                writeln!(self.out, "    {run} times 0x{word:016X};")?;
+                self.position += run;
+                continue;
+            }
+            let available: u64 = self.pending.iter().map(|(count, _)| count).sum();
+            let complete = self.pending.len() > 1 && available >= LINE_WORDS;
+            if !(at_end || complete) {
+                return Ok(());
+            }
+            self.mark()?;
+            write!(self.out, "   ")?;
+            for _ in 0..available.min(LINE_WORDS) {
+                let Some(&(_, word)) = self.pending.front() else {
+                    break;
+                };
+                write!(self.out, " 0x{word:016X};")?;
+                self.take(1);
+                self.position += 1;
+            }
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+
+    /// Removes `count` words of the first run.
+    fn take(&mut self, count: u64) {
+        if let Some((left, _)) = self.pending.front_mut() {
+            *left -= count;
+            if *left == 0 {
+                self.pending.pop_front();
+            }
+        }
+    }
+
+    fn mark(&mut self) -> io::Result<()> {
+        if self.position % MARK_WORDS == 0 {
+            writeln!(self.out, "   # at {}kB", self.position * WORD_KIB)?;
         }
         Ok(())
     }
@@ -209,12 +248,16 @@ mod tests {
 
     fn text(words: &[u64]) -> (String, u64) {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let mut bitmap = BitmapText {
-            out: Vec::new(),
-            position: 0,
-            bits_set: 0,
-        };
-        bitmap.write(&bytes).unwrap();
+        let mut whole = BitmapText::new(Vec::new());
+        whole.write(&bytes).unwrap();
+        whole.print(true).unwrap();
+        // However the words arrive, the text is the same.
+        let mut bitmap = BitmapText::new(Vec::new());
+        for piece in bytes.chunks(24) {
+            bitmap.write(piece).unwrap();
+        }
+        bitmap.print(true).unwrap();
+        assert_eq!(bitmap.out, whole.out);
         (String::from_utf8(bitmap.out).unwrap(), bitmap.bits_set)
     }
 

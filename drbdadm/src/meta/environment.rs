@@ -27,6 +27,8 @@ pub struct Environment {
     pub state_dir: PathBuf,
     /// True if a disk is attached to this minor.
     pub attached: fn(u32) -> bool,
+    /// Plain files are as good as block devices, without `--force`.
+    pub plain_files: bool,
 }
 
 impl Default for Environment {
@@ -35,6 +37,7 @@ impl Default for Environment {
             lock_dir: PathBuf::from("/var/lock"),
             state_dir: PathBuf::from("/var/lib/drbd"),
             attached: attached_now,
+            plain_files: false,
         }
     }
 }
@@ -233,6 +236,7 @@ mod tests {
             lock_dir: dir.path().to_owned(),
             state_dir: dir.path().to_owned(),
             attached: |_| false,
+            plain_files: true,
         };
         drop(environment.lock(7).unwrap());
         let path = dir.path().join("drbd-147-7");
