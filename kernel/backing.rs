@@ -89,7 +89,7 @@ impl Backing {
 
     /// The options.
     pub(crate) fn conf(&self) -> DiskConf {
-        *self.conf.lock()
+        self.conf.lock().clone()
     }
 
     /// Other options.
@@ -99,7 +99,9 @@ impl Backing {
 
     fn md_flags(&self) -> OpFlags {
         if self.conf.lock().md_flushes {
-            OpFlags::META_SYNC.with(OpFlags::PREFLUSH).with(OpFlags::FUA)
+            OpFlags::META_SYNC
+                .with(OpFlags::PREFLUSH)
+                .with(OpFlags::FUA)
         } else {
             OpFlags::META_SYNC
         }
@@ -110,7 +112,13 @@ impl Backing {
         let mut page = self.buffer.lock();
         page.bytes_mut().fill(0);
         superblock.emit(page.bytes_mut()).map_err(|_| EINVAL)?;
-        bio::write_page(&self.meta, self.layout.superblock_sector(), &page, 4096, self.md_flags())
+        bio::write_page(
+            &self.meta,
+            self.layout.superblock_sector(),
+            &page,
+            4096,
+            self.md_flags(),
+        )
     }
 
     /// Reads the bitmap of a device of `sectors`. May sleep.
@@ -156,5 +164,8 @@ impl Backing {
 
 /// The largest request in bytes that the device takes in one piece.
 pub(crate) fn max_bio_size(data: &BackingDev) -> u32 {
-    data.traits().max_hw_sectors.saturating_mul(512).clamp(4096, BIO_BYTES_MAX)
+    data.traits()
+        .max_hw_sectors
+        .saturating_mul(512)
+        .clamp(4096, BIO_BYTES_MAX)
 }

@@ -38,13 +38,18 @@ impl Bits {
     /// A bitmap for a device of `sectors`, all clear. May sleep.
     pub(crate) fn new(sectors: u64) -> Result<Self> {
         let count = usize::try_from(pages_for(bits_for(sectors)))?;
-        let mut pages = KVVec::with_capacity(count, GFP_NOIO)?;
-        let mut dirty = KVVec::with_capacity(count, GFP_NOIO)?;
+        let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
+        let mut dirty = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            pages.push(WordPage::new()?, GFP_NOIO)?;
-            dirty.push(AtomicBool::new(false), GFP_NOIO)?;
+            pages.push(WordPage::new()?, GFP_KERNEL)?;
+            dirty.push(AtomicBool::new(false), GFP_KERNEL)?;
         }
-        Ok(Self { pages, dirty, sectors, weight: AtomicU64::new(0) })
+        Ok(Self {
+            pages,
+            dirty,
+            sectors,
+            weight: AtomicU64::new(0),
+        })
     }
 
     fn map(&self) -> Bitmap<Lent<'_>> {
@@ -92,7 +97,9 @@ impl Bits {
 
     /// Marks every block that the range covers in sync; gives the number of bits cleared.
     pub(crate) fn set_in_sync(&self, sector: u64, bytes: u32) -> u64 {
-        let Some(range) = covered(sector, u64::from(bytes / 512), self.sectors) else { return 0 };
+        let Some(range) = covered(sector, u64::from(bytes / 512), self.sectors) else {
+            return 0;
+        };
         let gone = self.map().clear(range, |c| self.mark(c));
         self.weight.fetch_sub(gone, Ordering::Relaxed);
         gone
@@ -129,14 +136,19 @@ impl Bits {
 
     /// Fills page `index` from what the disk says. Only before others see the bitmap.
     pub(crate) fn load(&self, index: usize, block: &[u8]) -> Result {
-        let weight = self.map().load_page(index as u64, block).map_err(|_| EINVAL)?;
+        let weight = self
+            .map()
+            .load_page(index as u64, block)
+            .map_err(|_| EINVAL)?;
         self.weight.fetch_add(weight, Ordering::Relaxed);
         Ok(())
     }
 
     /// Takes the mark of page `index`: what changes from now on marks it again.
     pub(crate) fn take_dirty(&self, index: usize) -> bool {
-        self.dirty.get(index).is_some_and(|flag| flag.swap(false, Ordering::AcqRel))
+        self.dirty
+            .get(index)
+            .is_some_and(|flag| flag.swap(false, Ordering::AcqRel))
     }
 
     /// Marks page `index`, because writing it failed or because it lies elsewhere now.
@@ -148,7 +160,9 @@ impl Bits {
 
     /// Copies page `index` for the disk.
     pub(crate) fn store(&self, index: usize, block: &mut [u8]) -> Result {
-        self.map().store_page(index as u64, block).map_err(|_| EINVAL)
+        self.map()
+            .store_page(index as u64, block)
+            .map_err(|_| EINVAL)
     }
 
     /// A bitmap for a device of `sectors` that keeps these bits; bits that it has in addition are
@@ -205,7 +219,11 @@ impl BitSink for Merge<'_> {
 
     fn or_word(&mut self, index: u64, bits: u64) {
         let bits_of = self.0;
-        let new = bits_of.map().merge(index, &bits.to_le_bytes(), |c| bits_of.mark(c));
-        bits_of.weight.fetch_add(new.unwrap_or(0), Ordering::Relaxed);
+        let new = bits_of
+            .map()
+            .merge(index, &bits.to_le_bytes(), |c| bits_of.mark(c));
+        bits_of
+            .weight
+            .fetch_add(new.unwrap_or(0), Ordering::Relaxed);
     }
 }

@@ -20,17 +20,18 @@ use kernel::sync::Arc;
 
 use crate::link::Link;
 use crate::resource::{Addresses, Resource};
+use crate::sys::log::{log, Level};
 use crate::sys::memalloc::{NoIo, NoReclaim};
 use crate::sys::socket::{Address, RecvOpts, SendOpts, Socket};
 use crate::sys::thread::{Stop, Thread};
 use crate::sys::time::{ms_to_jiffies, sleep_ms};
-use crate::sys::{random, socket};
+use crate::sys::random;
 
 /// The body of the receiver thread: until the connection is StandAlone.
 pub(crate) fn run(resource: &Arc<Resource>, stop: &Stop) {
     let _noio = NoIo::enter();
     let _reserves = NoReclaim::enter();
-    pr_info!("drbd {}: receiver (re)started\n", resource.name());
+    log!(Level::Info, **resource, "receiver (re)started");
     loop {
         resource.interrupted.store(false, Ordering::SeqCst);
         resource.feed(Event::Connecting);
@@ -39,13 +40,13 @@ pub(crate) fn run(resource: &Arc<Resource>, stop: &Stop) {
             Attempt::GaveUp => resource.feed(Event::CannotListen),
             Attempt::Interrupted => {}
         }
-        pr_info!("drbd {}: Connection closed\n", resource.name());
+        log!(Level::Info, **resource, "Connection closed");
         resource.feed(Event::LinkClosed);
         if resource.view(|v| v.cstate) <= Conn::Disconnecting || stop.requested() {
             break;
         }
     }
-    pr_info!("drbd {}: receiver terminated\n", resource.name());
+    log!(Level::Info, **resource, "receiver terminated");
 }
 
 /// The end of looking for the peer.
@@ -87,7 +88,7 @@ impl Seeker<'_> {
     /// Publishes a socket that we are about to sleep on, so that others can wake us.
     fn publish(&self, socket: &Arc<Socket>) -> Result {
         let mut list = self.resource.connecting.lock();
-        list.push(socket.clone(), GFP_NOIO)?;
+        list.push(socket.clone(), GFP_KERNEL)?;
         drop(list);
         if self.interrupted() {
             return Err(EINTR);
@@ -117,8 +118,10 @@ impl Seeker<'_> {
         socket.set_send_timeout(patience);
         socket.set_receive_timeout(patience);
         socket.bind(&self.mine.with_port(0)).ok()?;
-        let socket = Arc::new(socket, GFP_NOIO).ok()?;
-        let connected = self.publish(&socket).and_then(|()| socket.connect(&self.peer));
+        let socket = Arc::new(socket, GFP_KERNEL).ok()?;
+        let connected = self
+            .publish(&socket)
+            .and_then(|()| socket.connect(&self.peer));
         self.withdraw(&socket);
         connected.ok()?;
         Some(socket)
@@ -128,7 +131,11 @@ impl Seeker<'_> {
     fn accept(&self, listener: &Arc<Socket>) -> Option<Socket> {
         let seventh = self.net.connect_int.saturating_mul(1000) / 7;
         let base = self.net.connect_int.saturating_mul(1000);
-        let wait = if coin() { base.saturating_add(seventh) } else { base.saturating_sub(seventh) };
+        let wait = if coin() {
+            base.saturating_add(seventh)
+        } else {
+            base.saturating_sub(seventh)
+        };
         listener.set_receive_timeout(Some(ms_to_jiffies(wait)));
         listener.accept().ok()
     }
@@ -169,7 +176,11 @@ impl Seeker<'_> {
         let mut pair = Pair::default();
         while !self.interrupted() {
             if let Some(socket) = self.connect() {
-                let first = if pair.data.is_none() { Packet::InitialData } else { Packet::InitialMeta };
+                let first = if pair.data.is_none() {
+                    Packet::InitialData
+                } else {
+                    Packet::InitialMeta
+                };
                 if send_packet(&socket, &first, &Agreed::INITIAL).is_ok() {
                     if pair.data.is_none() {
                         pair.data = Some(socket);
@@ -199,10 +210,14 @@ impl Seeker<'_> {
 
     fn accept_some(&self, listener: &Arc<Socket>, pair: &mut Pair) {
         while !self.interrupted() {
-            let Some(socket) = self.accept(listener) else { return };
+            let Some(socket) = self.accept(listener) else {
+                return;
+            };
             let purpose = self.purpose(&socket);
             self.established(pair);
-            let Ok(socket) = Arc::new(socket, GFP_NOIO) else { return };
+            let Ok(socket) = Arc::new(socket, GFP_KERNEL) else {
+                return;
+            };
             let crossed = match purpose {
                 Ok(Which::Data) => {
                     let crossed = pair.data.is_some();
@@ -216,7 +231,11 @@ impl Seeker<'_> {
                     crossed
                 }
                 Err(_) => {
-                    pr_warn!("drbd {}: Error receiving initial packet\n", self.resource.name());
+                    log!(
+                        Level::Warning,
+                        **self.resource,
+                        "Error receiving initial packet"
+                    );
                     true
                 }
             };
@@ -258,9 +277,10 @@ impl Seeker<'_> {
             return Err(Reaction::Disconnecting);
         };
         own.agree(&theirs).map_err(|_| {
-            pr_err!(
-                "drbd {}: incompatible DRBD dialects: I support {}-{}, peer supports {}-{}\n",
-                self.resource.name(),
+            log!(
+                Level::Error,
+                **self.resource,
+                "incompatible DRBD dialects: I support {}-{}, peer supports {}-{}",
                 own.protocol_min,
                 own.protocol_max,
                 theirs.protocol_min,
@@ -272,23 +292,35 @@ impl Seeker<'_> {
 }
 
 fn establish(resource: &Arc<Resource>, stop: &Stop) -> Attempt {
-    let Some((net, addresses)) = resource.view(|v| v.net.zip(v.addresses)) else {
+    let Some((net, addresses)) = resource.view(|v| v.net.clone().zip(v.addresses)) else {
         return Attempt::Interrupted;
     };
     let Addresses { mine, peer } = addresses;
-    let (Ok(mine), Ok(peer)) =
-        (Address::from_bytes(mine.as_bytes()), Address::from_bytes(peer.as_bytes()))
-    else {
+    let (Ok(mine), Ok(peer)) = (
+        Address::from_bytes(mine.as_bytes()),
+        Address::from_bytes(peer.as_bytes()),
+    ) else {
         return Attempt::GaveUp;
     };
-    let seeker = Seeker { resource, stop, net, mine, peer };
+    let seeker = Seeker {
+        resource,
+        stop,
+        net,
+        mine,
+        peer,
+    };
     if seeker.interrupted() {
         return Attempt::Interrupted;
     }
     let listener = match seeker.listen() {
         Ok(listener) => listener,
         Err(e) => {
-            pr_err!("drbd {}: bind before listen failed, err = {}\n", resource.name(), e.to_errno());
+            log!(
+                Level::Error,
+                **resource,
+                "bind before listen failed, err = {}",
+                e.to_errno()
+            );
             return Attempt::GaveUp;
         }
     };
@@ -298,7 +330,12 @@ fn establish(resource: &Arc<Resource>, stop: &Stop) -> Attempt {
     };
     seeker.withdraw(&listener);
     drop(listener);
-    let Some(Pair { data: Some(data), meta: Some(meta), resolve_conflicts }) = pair else {
+    let Some(Pair {
+        data: Some(data),
+        meta: Some(meta),
+        resolve_conflicts,
+    }) = pair
+    else {
         return Attempt::Interrupted;
     };
     // Who interrupts us from now on finds these.
@@ -339,14 +376,16 @@ fn finish(seeker: &Seeker<'_>, data: &Socket, meta: &Socket, agreed: Agreed) -> 
         socket.set_send_timeout(Some(timeout));
         socket.set_receive_timeout(None);
     }
-    pr_info!(
-        "drbd {}: Handshake successful: Agreed network protocol version {}\n",
-        seeker.resource.name(),
+    log!(
+        Level::Info,
+        **seeker.resource,
+        "Handshake successful: Agreed network protocol version {}",
         agreed.version.number()
     );
-    pr_info!(
-        "drbd {}: Feature flags enabled on protocol level: {}.\n",
-        seeker.resource.name(),
+    log!(
+        Level::Info,
+        **seeker.resource,
+        "Feature flags enabled on protocol level: {}.",
         agreed.features
     );
     Ok(())
@@ -361,10 +400,13 @@ fn live(resource: &Arc<Resource>, link: Arc<Link>, resolve_conflicts: bool) {
     let threads = spawn(resource, &link);
     match &threads {
         Ok(_) => {
-            resource.feed(Event::LinkUp { agreed: link.agreed, resolve_conflicts });
+            resource.feed(Event::LinkUp {
+                agreed: link.agreed,
+                resolve_conflicts,
+            });
             crate::receiver::run(resource, &link);
         }
-        Err(_) => pr_err!("drbd {}: no memory for threads\n", resource.name()),
+        Err(_) => log!(Level::Error, **resource, "no memory for threads"),
     }
     resource.feed(Event::LinkBroken(Conn::NetworkFailure));
     link.shutdown();
@@ -376,14 +418,17 @@ fn live(resource: &Arc<Resource>, link: Arc<Link>, resolve_conflicts: bool) {
 
 fn spawn(resource: &Arc<Resource>, link: &Arc<Link>) -> Result<[Thread; 3]> {
     let (r, l) = (resource.clone(), link.clone());
-    let sender =
-        Thread::spawn(fmt!("drbd_s_{}", resource.name()), move |_| crate::sender::run(&r, &l))?;
+    let sender = Thread::spawn(fmt!("drbd_s_{}", resource.name()), move |_| {
+        crate::sender::run(&r, &l)
+    })?;
     let (r, l) = (resource.clone(), link.clone());
-    let acks =
-        Thread::spawn(fmt!("drbd_a_{}", resource.name()), move |_| crate::acks::run(&r, &l))?;
+    let acks = Thread::spawn(fmt!("drbd_a_{}", resource.name()), move |_| {
+        crate::acks::run(&r, &l)
+    })?;
     let (r, l) = (resource.clone(), link.clone());
-    let answers =
-        Thread::spawn(fmt!("drbd_as_{}", resource.name()), move |_| crate::answers::run(&r, &l))?;
+    let answers = Thread::spawn(fmt!("drbd_as_{}", resource.name()), move |_| {
+        crate::answers::run(&r, &l)
+    })?;
     Ok([sender, acks, answers])
 }
 
@@ -394,7 +439,11 @@ fn coin() -> bool {
 /// The socket is open: something can be read, or nothing yet.
 fn is_open(socket: &Socket) -> bool {
     let mut byte = [0; 4];
-    let how = RecvOpts { dont_wait: true, peek: true, ..RecvOpts::default() };
+    let how = RecvOpts {
+        dont_wait: true,
+        peek: true,
+        ..RecvOpts::default()
+    };
     match socket.recv(&mut byte, how) {
         Ok(n) => n > 0,
         Err(e) => e == EAGAIN,
@@ -403,7 +452,10 @@ fn is_open(socket: &Socket) -> bool {
 
 /// Reads exactly as many bytes as `bytes` has.
 pub(crate) fn recv_exact(socket: &Socket, bytes: &mut [u8]) -> Result {
-    let how = RecvOpts { wait_all: true, ..RecvOpts::default() };
+    let how = RecvOpts {
+        wait_all: true,
+        ..RecvOpts::default()
+    };
     match socket.recv(bytes, how)? {
         n if n == bytes.len() => Ok(()),
         0 => Err(ECONNRESET),
@@ -414,7 +466,13 @@ pub(crate) fn recv_exact(socket: &Socket, bytes: &mut [u8]) -> Result {
 /// Sends all of `bytes`.
 pub(crate) fn send_all(socket: &Socket, mut bytes: &[u8], more: bool) -> Result {
     while !bytes.is_empty() {
-        let sent = socket.send(bytes, SendOpts { more, ..SendOpts::default() })?;
+        let sent = socket.send(
+            bytes,
+            SendOpts {
+                more,
+                ..SendOpts::default()
+            },
+        )?;
         bytes = bytes.get(sent..).ok_or(EINVAL)?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 //! The same thing under two names: between the configuration, the machine and the wire.
 
-use drbd_core::config;
+use drbd_core::config::words as config;
 use drbd_core::peer;
 use drbd_core::request::policy::Policy;
 use drbd_core::request::word::Replication;

@@ -9,16 +9,18 @@ use drbd_core::request::slots::SlotId;
 use drbd_core::request::word::{Duties, Event, Outcome};
 use kernel::prelude::*;
 use kernel::sync::{Arc, ArcBorrow, Mutex};
-use kernel::{new_mutex, fmt};
+use kernel::new_mutex;
 
 use crate::backing::Backing;
 use crate::bitmap::Bits;
-use crate::ranges::Ranges;
+use crate::peer_io::PeerIo;
+use crate::ranges::{Ranges, Tickets};
 use crate::resource::Resource;
-use crate::sys::bio::{AccountingStart, OpFlags, Status, UpperBio};
 use crate::sys::bdev::BackingDev;
+use crate::sys::bio::{AccountingStart, OpFlags, OwnedBio, Status, UpperBio};
 use crate::sys::disk::{self, Disk, DiskOps, Limits};
 use crate::sys::llist::LList;
+use crate::sys::log::{log, Level};
 use crate::sys::wait::{new_wait_queue, WaitQueue};
 use crate::sys::workqueue::{impl_has_work, new_work, Work, WorkItem};
 use crate::sys::{new_spinlock_irq, SpinLockIrq};
@@ -41,9 +43,32 @@ pub(crate) struct Counters {
     pub(crate) rs_pending: AtomicU32,
     /// Requests of the peer that we have not answered yet.
     pub(crate) unacked: AtomicU32,
+    /// Blocks of the present resync that failed.
+    pub(crate) rs_failed: AtomicU64,
     /// Local I/O under way.
     pub(crate) local: AtomicU32,
 }
+
+impl Counters {
+    /// A request that waited for the peer has its answer.
+    pub(crate) fn pending_done(&self) {
+        let less = |n: u32| Some(n.saturating_sub(1));
+        let _ = self
+            .ap_pending
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// A resync request or reply has its answer; `false` if none was open.
+    pub(crate) fn resync_answered(&self) -> bool {
+        let less = |n: u32| n.checked_sub(1);
+        self.rs_pending
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+}
+
+/// Bits that may be left, beside those of failed blocks, when the machine begins to be told.
+const SYNC_END: u64 = 64;
 
 /// A volume.
 #[pin_data]
@@ -75,6 +100,11 @@ pub(crate) struct Device {
     parked: LList<UpperBio, 0>,
     /// Bios whose local read failed.
     failed_reads: LList<UpperBio, 0>,
+    /// Resync reads for the peer that wait for a range.
+    pub(crate) parked_reads: LList<OwnedBio<PeerIo>, 0>,
+    /// The resync.
+    #[pin]
+    pub(crate) resync: SpinLockIrq<crate::resync::State>,
     /// An I/O error to be told to the owner: bit 0 read, bit 1 write.
     errors: AtomicU32,
     /// Woken when local I/O ends.
@@ -133,7 +163,11 @@ impl WorkItem<1> for Device {
                     Ok(())
                 });
                 if changed.is_err() {
-                    pr_warn!("drbd{}: the limits of the disk cannot be changed\n", this.minor);
+                    log!(
+                        Level::Warning,
+                        *this,
+                        "the limits of the disk cannot be changed"
+                    );
                 }
             }
             if let Some(sectors) = face.capacity {
@@ -157,8 +191,10 @@ impl WorkItem<2> for Device {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.idle.wait_idle(|| this.counters.local.load(Ordering::Acquire) == 0);
-        this.resource.feed(drbd_core::peer::Event::DiskIdle(this.vnr));
+        this.idle
+            .wait_idle(|| this.counters.local.load(Ordering::Acquire) == 0);
+        this.resource
+            .feed(drbd_core::peer::Event::DiskIdle(this.vnr));
     }
 }
 
@@ -168,6 +204,7 @@ impl WorkItem<0> for Device {
     /// What irq context or a submitter left to be done.
     fn run(this: Arc<Self>) {
         this.report_errors();
+        crate::resync::retry_parked(&this);
         for bio in this.failed_reads.take_all() {
             this.retry_read(bio);
         }
@@ -181,6 +218,7 @@ impl Device {
     /// A volume with its disk, write-protected and of size 0. May sleep.
     pub(crate) fn new(resource: Arc<Resource>, minor: u32, vnr: u16) -> Result<Arc<Self>> {
         let ranges = Ranges::new()?;
+        let resync = crate::resync::State::new()?;
         let device = Arc::pin_init(
             try_pin_init!(Self {
                 minor,
@@ -198,6 +236,8 @@ impl Device {
                 ranges,
                 parked: LList::new(),
                 failed_reads: LList::new(),
+                parked_reads: LList::new(),
+                resync <- new_spinlock_irq!(resync, "drbd_resync"),
                 errors: AtomicU32::new(0),
                 idle <- new_wait_queue!("drbd_idle"),
                 face <- new_spinlock_irq!(Face::default(), "drbd_face"),
@@ -209,8 +249,13 @@ impl Device {
         )?;
         let mut limits = Limits::new();
         limits.set_max_hw_bytes(8192);
-        let disk =
-            Disk::add(crate::major(), minor, fmt!("drbd{minor}"), &limits, device.clone())?;
+        let disk = Disk::add(
+            crate::major(),
+            minor,
+            fmt!("drbd{minor}"),
+            &limits,
+            device.clone(),
+        )?;
         *device.disk.lock() = Some(disk);
         Ok(device)
     }
@@ -273,9 +318,51 @@ impl Device {
     }
 
     fn kick_if_parked(self: &Arc<Self>) {
-        if !self.parked.is_empty() {
+        if !self.parked.is_empty() || !self.parked_reads.is_empty() {
             self.kick();
         }
+    }
+
+    /// Lets a range go. Any context.
+    pub(crate) fn release_range(self: &Arc<Self>, tickets: Tickets) {
+        if self.ranges.release(tickets) {
+            self.kick_if_parked();
+            // A receiver may wait for it.
+            self.idle.wake_all();
+        }
+    }
+
+    /// Marks blocks out of sync. Any context.
+    pub(crate) fn mark_out_of_sync(&self, sector: u64, bytes: u32) {
+        if let Some(bits) = self.bits() {
+            bits.set_out_of_sync(sector, bytes);
+        }
+    }
+
+    /// Marks blocks in sync; the resync may be over. Any context.
+    pub(crate) fn mark_in_sync(&self, sector: u64, bytes: u32) {
+        if let Some(bits) = self.bits() {
+            if bits.set_in_sync(sector, bytes) > 0 && bits.weight() <= self.sync_end() {
+                self.resource.resync_moved(self.vnr);
+            }
+        }
+    }
+
+    /// The machine is told of progress when so few bits are left.
+    fn sync_end(&self) -> u64 {
+        self.counters.rs_failed.load(Ordering::Relaxed).saturating_add(SYNC_END)
+    }
+
+    /// The number of the next packet that is counted.
+    pub(crate) fn next_seq(&self) -> u32 {
+        self.packet_seq
+            .fetch_add(1, Ordering::Relaxed)
+            .wrapping_add(1)
+    }
+
+    /// Whether blocks may be asked for.
+    pub(crate) fn is_sync_target(&self) -> bool {
+        self.policy().sync_target
     }
 
     /// Parks a bio until something changes.
@@ -332,7 +419,8 @@ impl Device {
 
     /// Notes a failure of the local disk, for the owner. Any context; needs [`Device::kick`].
     pub(crate) fn local_error(&self, write: bool) {
-        self.errors.fetch_or(if write { 2 } else { 1 }, Ordering::AcqRel);
+        self.errors
+            .fetch_or(if write { 2 } else { 1 }, Ordering::AcqRel);
     }
 
     fn report_errors(self: &Arc<Self>) {
@@ -340,9 +428,15 @@ impl Device {
         let errors = self.errors.swap(0, Ordering::AcqRel);
         let vnr = self.vnr;
         if errors & 2 != 0 {
-            self.resource.feed(Told::DiskError { vnr, kind: DiskErrorKind::Write });
+            self.resource.feed(Told::DiskError {
+                vnr,
+                kind: DiskErrorKind::Write,
+            });
         } else if errors & 1 != 0 {
-            self.resource.feed(Told::DiskError { vnr, kind: DiskErrorKind::Read });
+            self.resource.feed(Told::DiskError {
+                vnr,
+                kind: DiskErrorKind::Read,
+            });
         }
     }
 
@@ -350,7 +444,9 @@ impl Device {
     pub(crate) fn request_event(self: &Arc<Self>, slot: SlotId, event: Event) {
         let frozen = self.policy().frozen;
         let table = self.resource.plane.table();
-        let Some(subject) = table.subject(slot) else { return };
+        let Some(subject) = table.subject(slot) else {
+            return;
+        };
         if let Ok(duties) = table.apply(slot, event, frozen) {
             self.perform(slot, subject.sector, subject.bytes, duties);
         }
@@ -363,31 +459,23 @@ impl Device {
     pub(crate) fn perform(self: &Arc<Self>, slot: SlotId, sector: u64, bytes: u32, duties: Duties) {
         let plane = &self.resource.plane;
         if duties.set_out_of_sync {
-            if let Some(bits) = self.bits() {
-                bits.set_out_of_sync(sector, bytes);
-            }
+            self.mark_out_of_sync(sector, bytes);
         }
         if duties.close_epoch {
             self.resource.close_epoch(plane.table().epoch(slot));
         }
         if let Some(outcome) = duties.complete {
-            let waited = self.ranges.release(plane.take_tickets(slot));
+            let tickets = plane.take_tickets(slot);
             if let Some((upper, started)) = plane.take_upper(slot) {
                 match outcome {
                     Outcome::Success => self.end(upper, started, Status::OK),
                     Outcome::Error => self.end(upper, started, Status::IO_ERROR),
                 }
             }
-            if waited {
-                self.kick_if_parked();
-            }
+            self.release_range(tickets);
         }
         if duties.set_in_sync {
-            if let Some(bits) = self.bits() {
-                if bits.set_in_sync(sector, bytes) > 0 {
-                    self.resource.resync_moved(self.vnr);
-                }
-            }
+            self.mark_in_sync(sector, bytes);
         }
         if duties.destroy {
             plane.table().release(slot);
@@ -426,11 +514,20 @@ impl Device {
     }
 
     fn retry_read(self: &Arc<Self>, upper: UpperBio) {
+        let srcu = crate::srcu();
+        let _guard = srcu.read_lock();
         if self.policy().remote_read {
             self.remote_read(upper);
         } else {
             upper.end(Status::IO_ERROR);
         }
+    }
+}
+
+impl core::fmt::Display for Device {
+    /// As the log names it: `r0/0 drbd0`.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}/{} drbd{}", *self.resource, self.vnr, self.minor)
     }
 }
 

@@ -16,32 +16,54 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::peer::Send;
 use drbd_core::request::epoch::PeerEpochs;
-use drbd_core::wire::{Agreed, Context, Phase, Socket as Which};
+use drbd_core::wire::{AckKind, Agreed, BlockId, BlockRange, Context, Phase, Socket as Which};
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
 
+use crate::device::Device;
 use crate::peer_io::PeerIo;
 use crate::sys::bio::OwnedBio;
 use crate::sys::llist::LList;
 use crate::sys::socket::Socket;
 use crate::sys::time;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
-use crate::sys::{new_spinlock_irq, SpinLockIrq};
+
+/// An ack that does not wait for the disk.
+#[derive(Clone, Copy)]
+pub(crate) struct QuickAck {
+    /// P_RECV_ACK, or a negative one.
+    pub(crate) kind: AckKind,
+    /// The volume.
+    pub(crate) vnr: u16,
+    /// First sector.
+    pub(crate) sector: u64,
+    /// Bytes.
+    pub(crate) bytes: u32,
+    /// The peer's handle.
+    pub(crate) block_id: BlockId,
+}
 
 /// An established link.
 #[pin_data]
 pub(crate) struct Link {
     /// The data socket.
-    pub(crate) data: Socket,
+    pub(crate) data: Arc<Socket>,
     /// The meta socket.
-    pub(crate) meta: Socket,
+    pub(crate) meta: Arc<Socket>,
     /// Version and features.
     pub(crate) agreed: Agreed,
     down: AtomicBool,
     /// Replies of the machine that go out on the meta socket.
     #[pin]
-    replies: SpinLockIrq<KVec<Send>>,
+    replies: Mutex<KVec<Send>>,
+    /// Acks that the receiver gives at once.
+    #[pin]
+    acks: Mutex<KVec<QuickAck>>,
+    /// A barrier was received.
+    pub(crate) barrier_news: AtomicBool,
+    /// There are replies or acks.
+    pub(crate) reply_news: AtomicBool,
     /// Pings of the peer that are to be answered.
     pub(crate) pings_to_answer: AtomicU32,
     /// The peer is to be pinged now.
@@ -69,7 +91,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// A link over these sockets.
-    pub(crate) fn new(data: Socket, meta: Socket, agreed: Agreed) -> Result<Arc<Self>> {
+    pub(crate) fn new(data: Arc<Socket>, meta: Arc<Socket>, agreed: Agreed) -> Result<Arc<Self>> {
         let replies = KVec::with_capacity(64, GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
@@ -77,7 +99,10 @@ impl Link {
                 meta,
                 agreed,
                 down: AtomicBool::new(false),
-                replies <- new_spinlock_irq!(replies, "drbd_replies"),
+                replies <- new_mutex!(replies, "drbd_replies"),
+                acks <- new_mutex!(KVec::new(), "drbd_quick_acks"),
+                barrier_news: AtomicBool::new(false),
+                reply_news: AtomicBool::new(false),
                 pings_to_answer: AtomicU32::new(0),
                 ping_wanted: AtomicBool::new(false),
                 done: LList::new(),
@@ -95,7 +120,12 @@ impl Link {
 
     /// What may be received on a socket now.
     pub(crate) fn context(&self, socket: Which, phase: Phase) -> Context {
-        Context { socket, phase, agreed: self.agreed, digest_size: 0 }
+        Context {
+            socket,
+            phase,
+            agreed: self.agreed,
+            digest_size: 0,
+        }
     }
 
     /// Shuts both sockets down. Threads that sleep on them wake up.
@@ -120,6 +150,7 @@ impl Link {
             // A peer with more than 64 questions open is not of this world.
             self.shutdown();
         }
+        self.reply_news.store(true, Ordering::Release);
         self.answers.wake_all();
     }
 
@@ -132,14 +163,45 @@ impl Link {
         replies.remove(0).ok()
     }
 
-    /// Whether a packet is queued for the meta socket.
-    pub(crate) fn has_replies(&self) -> bool {
-        !self.replies.lock().is_empty()
+    fn quick_ack(&self, ack: QuickAck) {
+        if self.acks.lock().push(ack, GFP_KERNEL).is_err() {
+            self.shutdown();
+        }
+        self.reply_news.store(true, Ordering::Release);
+        self.answers.wake_all();
+    }
+
+    /// A write was received; the peer waits for no more (protocol B). May sleep.
+    pub(crate) fn received(&self, io: &PeerIo) {
+        self.quick_ack(QuickAck {
+            kind: AckKind::Recv,
+            vnr: io.device.vnr,
+            sector: io.sector,
+            bytes: io.bytes,
+            block_id: io.block_id,
+        });
+    }
+
+    /// A write cannot be carried out: there is no disk. May sleep.
+    pub(crate) fn cannot(&self, device: &Device, range: &BlockRange, block_id: BlockId) {
+        self.quick_ack(QuickAck {
+            kind: AckKind::Neg,
+            vnr: device.vnr,
+            sector: range.sector(),
+            bytes: range.size(),
+            block_id,
+        });
+    }
+
+    /// Takes the acks that the receiver gave.
+    pub(crate) fn take_acks(&self) -> KVec<QuickAck> {
+        core::mem::take(&mut *self.acks.lock())
     }
 
     /// Something has come from the peer.
     pub(crate) fn heard(&self) {
-        self.last_received.store(time::monotonic_ns() / 1_000_000, Ordering::Relaxed);
+        self.last_received
+            .store(time::monotonic_ns() / 1_000_000, Ordering::Relaxed);
     }
 
     /// Milliseconds since something came from the peer.

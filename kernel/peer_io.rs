@@ -8,7 +8,6 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use drbd_core::request::epoch::PeerEpochId;
 use drbd_core::wire::{AckWanted, BlockId};
-use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use crate::device::Device;
@@ -188,13 +187,12 @@ pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
             }
         }
         let busy = || {
-            link.active.load(Ordering::Acquire) != 0
-                && link.done.is_empty()
-                && link.read.is_empty()
+            link.active.load(Ordering::Acquire) != 0 && link.done.is_empty() && link.read.is_empty()
         };
         if link.active.load(Ordering::Acquire) == 0 {
             return;
         }
-        link.quiet.wait_idle_timeout(crate::sys::time::ms_to_jiffies(100), || !busy());
+        link.quiet
+            .wait_idle_timeout(crate::sys::time::ms_to_jiffies(100), || !busy());
     }
 }

@@ -13,10 +13,10 @@ use drbd_core::state::{DeviceState, LogEvent, Role};
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-use crate::bitmap::Bits;
 use crate::device::Device;
 use crate::plane::Kind;
 use crate::resource::{Owner, Resource};
+use crate::sys::log::{log, Level};
 
 /// Collects effects; answers what the machine wants to know.
 pub(crate) struct Buffer<'a> {
@@ -28,7 +28,11 @@ pub(crate) struct Buffer<'a> {
 impl<'a> Buffer<'a> {
     /// For one event.
     pub(crate) fn new(resource: &'a Arc<Resource>, effects: &'a mut KVec<Effect>) -> Self {
-        Self { resource, effects, overflowed: false }
+        Self {
+            resource,
+            effects,
+            overflowed: false,
+        }
     }
 
     /// There was no memory for an effect.
@@ -39,7 +43,7 @@ impl<'a> Buffer<'a> {
 
 impl Driver for Buffer<'_> {
     fn perform(&mut self, effect: Effect) {
-        self.overflowed |= self.effects.push(effect, GFP_NOIO).is_err();
+        self.overflowed |= self.effects.push(effect, GFP_KERNEL).is_err();
     }
 
     fn random(&mut self) -> u64 {
@@ -51,16 +55,23 @@ impl Driver for Buffer<'_> {
     }
 
     fn open_count(&self, vnr: u16) -> u32 {
-        self.resource.device(vnr).map_or(0, |d| d.opens.load(Ordering::SeqCst))
+        self.resource
+            .device(vnr)
+            .map_or(0, |d| d.opens.load(Ordering::SeqCst))
     }
 
     fn bits_set(&self, vnr: u16) -> u64 {
-        self.resource.device(vnr).and_then(|d| d.bits()).map_or(0, |bits| bits.weight())
+        self.resource
+            .device(vnr)
+            .and_then(|d| d.bits())
+            .map_or(0, |bits| bits.weight())
     }
 
     fn on_io_error(&self, vnr: u16) -> OnIoError {
         let local = self.resource.device(vnr).and_then(|d| d.local());
-        local.map_or(OnIoError::Detach, |l| crate::convert::on_io_error(l.conf().on_io_error))
+        local.map_or(OnIoError::Detach, |l| {
+            crate::convert::on_io_error(l.conf().on_io_error)
+        })
     }
 }
 
@@ -100,11 +111,19 @@ pub(crate) fn perform(
             return write_bitmap(resource, vnr);
         }
         Effect::WriteBitmap(vnr) => return write_bitmap(resource, vnr),
-        Effect::SetSize { vnr, sectors, set_new } => {
+        Effect::SetSize {
+            vnr,
+            sectors,
+            on_disk,
+            set_new,
+        } => {
             if let Some(device) = resource.device(vnr) {
-                if set_size(owner, &device, sectors, set_new).is_err() {
-                    pr_err!("drbd {}: no bitmap for {sectors} sectors\n", resource.name());
-                    return Some(Event::DiskError { vnr, kind: DiskErrorKind::Metadata });
+                if set_size(owner, &device, sectors, on_disk, set_new).is_err() {
+                    log!(Level::Error, **resource, "no bitmap for {sectors} sectors");
+                    return Some(Event::DiskError {
+                        vnr,
+                        kind: DiskErrorKind::Metadata,
+                    });
                 }
             }
         }
@@ -171,7 +190,9 @@ fn publish(device: &Arc<Device>, owner: &Owner, state: &DeviceState) {
         held: false,
         uuid_pending: false,
     };
-    device.primary.store(state.role == Role::Primary, Ordering::SeqCst);
+    device
+        .primary
+        .store(state.role == Role::Primary, Ordering::SeqCst);
     device.publish(Policy::of(state, &facts));
 }
 
@@ -201,7 +222,9 @@ fn thaw(resource: &Arc<Resource>) {
 fn each_request(resource: &Arc<Resource>, event: Told) {
     let table = resource.plane.table();
     for slot in table.in_use() {
-        let Some(subject) = table.subject(slot) else { continue };
+        let Some(subject) = table.subject(slot) else {
+            continue;
+        };
         if let Some(device) = resource.device(subject.volume) {
             device.request_event(slot, event);
         }
@@ -212,8 +235,11 @@ fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option
     let local = resource.device(vnr).and_then(|d| d.local())?;
     let superblock = owner.core.volume(vnr)?.disk?.superblock;
     if local.write_superblock(&superblock).is_err() {
-        pr_err!("drbd {}/{vnr}: meta data update failed!\n", resource.name());
-        return Some(Event::DiskError { vnr, kind: DiskErrorKind::Metadata });
+        log!(Level::Error, **resource, "meta data update failed!");
+        return Some(Event::DiskError {
+            vnr,
+            kind: DiskErrorKind::Metadata,
+        });
     }
     None
 }
@@ -223,7 +249,10 @@ fn write_bitmap(resource: &Arc<Resource>, vnr: u16) -> Option<Event> {
     let (local, bits) = (device.local()?, device.bits()?);
     match local.write_bitmap(&bits) {
         Ok(()) => None,
-        Err(_) => Some(Event::DiskError { vnr, kind: DiskErrorKind::Metadata }),
+        Err(_) => Some(Event::DiskError {
+            vnr,
+            kind: DiskErrorKind::Metadata,
+        }),
     }
 }
 
@@ -243,22 +272,20 @@ fn set_all_bits(resource: &Arc<Resource>, owner: &mut Owner, vnr: u16) -> Result
     write(false)
 }
 
-fn set_size(owner: &Owner, device: &Arc<Device>, sectors: u64, set_new: bool) -> Result {
+fn set_size(
+    owner: &Owner,
+    device: &Arc<Device>,
+    sectors: u64,
+    on_disk: u64,
+    set_new: bool,
+) -> Result {
     if let Some(local) = device.local() {
         let bits = match device.bits() {
             Some(old) => old.resized(sectors, set_new)?,
-            None => {
-                let disk = owner.core.volume(device.vnr).and_then(|v| v.disk).ok_or(ENODEV)?;
-                let agreed = disk.superblock.la_size_sect;
-                let on_disk: Bits = local.read_bitmap(if agreed == 0 { sectors } else { agreed })?;
-                if on_disk.sectors() == sectors {
-                    on_disk
-                } else {
-                    on_disk.resized(sectors, set_new)?
-                }
-            }
+            None if on_disk == 0 || on_disk == sectors => local.read_bitmap(sectors)?,
+            None => local.read_bitmap(on_disk)?.resized(sectors, set_new)?,
         };
-        device.replace_bits(Some(Arc::new(bits, GFP_NOIO)?));
+        device.replace_bits(Some(Arc::new(bits, GFP_KERNEL)?));
     }
     device.set_capacity(sectors);
     limits(device, owner);
@@ -268,7 +295,10 @@ fn set_size(owner: &Owner, device: &Arc<Device>, sectors: u64, set_new: bool) ->
 /// What bios from above may look like now.
 fn limits(device: &Arc<Device>, owner: &Owner) {
     let local = device.local();
-    let peer = owner.core.volume(device.vnr).map_or(0, |v| v.peer.max_bio_size);
+    let peer = owner
+        .core
+        .volume(device.vnr)
+        .map_or(0, |v| v.peer.max_bio_size);
     let version = owner.core.link.map(|l| l.agreed.version);
     let own = local.as_ref().map_or(crate::backing::BIO_BYTES_MAX, |l| {
         crate::backing::max_bio_size(&l.data)

@@ -11,15 +11,14 @@
 //! - its [`Req`] object holds the bio for the local disk, keeps the pages for the sender, and is
 //!   the link in the sender's queue.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use drbd_core::peer::Send as Control;
 use drbd_core::request::slots::{FreeHead, Slot, SlotId, SlotTable, Subject};
-use drbd_core::request::word::{Duties, Event, Outcome, ReqWord};
+use drbd_core::request::word::{Event, ReqWord};
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use crate::device::Device;
-use crate::resource::Resource;
 use crate::sys::bio::{
     AccountingStart, BioArc, Borrowed, EndIo, OwnedBio, Status, UpperBio, UpperCell, UpperHold,
 };
@@ -74,7 +73,11 @@ llist::impl_linked! { impl Linked<0> for Req { self.link } }
 impl Req {
     /// An object about `kind`.
     pub(crate) fn new(device: Option<Arc<Device>>, kind: Kind) -> Self {
-        Self { link: llist::Link::new(), device, kind }
+        Self {
+            link: llist::Link::new(),
+            device,
+            kind,
+        }
     }
 }
 
@@ -110,8 +113,6 @@ struct Place {
     started: AtomicUsize,
     /// Its range: ticket in shard, for up to two shards; see [`crate::ranges`].
     tickets: [AtomicU64; 2],
-    /// Jiffies (low half) when the packet was handed to the socket.
-    sent_at: AtomicU32,
 }
 
 /// The data plane of a resource.
@@ -135,14 +136,18 @@ impl Plane {
                     upper: UpperCell::empty(),
                     started: AtomicUsize::new(0),
                     tickets: [AtomicU64::new(0), AtomicU64::new(0)],
-                    sent_at: AtomicU32::new(0),
                 },
                 GFP_KERNEL,
             )?;
         }
         let free = FreeHead::default();
         SlotTable::init(&slots, &free);
-        Ok(Self { slots, free, places, queue: LList::new() })
+        Ok(Self {
+            slots,
+            free,
+            places,
+            queue: LList::new(),
+        })
     }
 
     /// The table of words.
@@ -156,7 +161,12 @@ impl Plane {
 
     /// Takes a slot, and puts the tickets of its range beside it. The bio follows by
     /// [`Plane::settle_in`].
-    pub(crate) fn admit(&self, subject: Subject, word: ReqWord, tickets: [u64; 2]) -> Option<SlotId> {
+    pub(crate) fn admit(
+        &self,
+        subject: Subject,
+        word: ReqWord,
+        tickets: [u64; 2],
+    ) -> Option<SlotId> {
         let id = self.table().allocate(subject, word)?;
         if let Some(place) = self.place(id) {
             for (to, from) in place.tickets.iter().zip(tickets) {

@@ -65,7 +65,9 @@ impl Ranges {
         park: impl FnOnce(),
     ) -> Result<Tickets, Busy> {
         let mut tickets = [0; 2];
-        let Some(range) = Range::new(sector, bytes) else { return Ok(tickets) };
+        let Some(range) = Range::new(sector, bytes) else {
+            return Ok(tickets);
+        };
         let mut last = None;
         let mut count = 0;
         for granule in range.granules() {
@@ -99,7 +101,9 @@ impl Ranges {
     pub(crate) fn release(&self, tickets: Tickets) -> bool {
         let mut waited = false;
         for ticket in tickets {
-            let Some(index) = (ticket >> 32).checked_sub(1) else { continue };
+            let Some(index) = (ticket >> 32).checked_sub(1) else {
+                continue;
+            };
             if let Some(lock) = self.shards.get(index as usize) {
                 waited |= lock.lock().release(Ticket::from_raw(ticket as u32));
             }

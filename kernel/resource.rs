@@ -16,6 +16,7 @@ use drbd_core::genl::Address;
 use drbd_core::peer::{self, Command, Effect, Event, Volume};
 use drbd_core::request::epoch::{ClosedEpoch, EpochLog, MAX_UNACKED_EPOCHS};
 use drbd_core::request::slots::SlotId;
+use drbd_core::request::word::Event as Told;
 use drbd_core::state::{Conn, DeviceState, Role};
 use kernel::new_mutex;
 use kernel::prelude::*;
@@ -27,6 +28,8 @@ use crate::link::Link;
 use crate::plane::{Kind, Plane, Req};
 use crate::sys::bio::BioArc;
 use crate::sys::llist::Push;
+use crate::sys::log::{log, Level};
+use crate::sys::memalloc::NoIo;
 use crate::sys::thread::Thread;
 use crate::sys::time;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
@@ -134,6 +137,12 @@ pub(crate) struct Resource {
     resync_news: AtomicU64,
 }
 
+impl core::fmt::Display for Resource {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name.to_str().unwrap_or("?"))
+    }
+}
+
 /// The ring of closed epochs.
 pub(crate) struct EpochRing(KVVec<Option<ClosedEpoch>>);
 
@@ -164,7 +173,7 @@ impl Resource {
         let owner = Owner {
             core: peer::Resource::new(Volumes(KVec::new())),
             net: None,
-            opts,
+            opts: opts.clone(),
             addresses: None,
             effects: KVec::with_capacity(256, GFP_KERNEL)?,
             overflowed: false,
@@ -236,13 +245,17 @@ impl Resource {
         let mut view = self.view.lock();
         view.cstate = owner.core.cstate;
         view.apv = owner.core.apv();
-        view.net = owner.net;
+        if view.net != owner.net {
+            view.net = owner.net.clone();
+        }
         view.addresses = owner.addresses;
-        view.opts = owner.opts;
+        if view.opts != owner.opts {
+            view.opts = owner.opts.clone();
+        }
         view.volumes.clear();
         for v in &owner.core.volumes.0 {
             // The capacity was reserved when the volume was added.
-            let _ = view.volumes.push(*v, GFP_NOIO);
+            let _ = view.volumes.push(*v, GFP_KERNEL);
         }
     }
 
@@ -250,7 +263,10 @@ impl Resource {
     pub(crate) fn add_device(&self, device: Arc<Device>) -> Result {
         let vnr = device.vnr;
         let mut owner = self.owner.lock();
-        self.view.lock().volumes.reserve(owner.core.volumes.0.len().wrapping_add(1), GFP_KERNEL)?;
+        self.view
+            .lock()
+            .volumes
+            .reserve(owner.core.volumes.0.len().wrapping_add(1), GFP_KERNEL)?;
         let mut list = KVec::with_capacity(owner.core.volumes.0.len().wrapping_add(1), GFP_KERNEL)?;
         for old in self.devices.lock().iter() {
             list.push(old.clone(), GFP_ATOMIC)?;
@@ -259,7 +275,10 @@ impl Resource {
         let at = owner.core.volumes.0.iter().filter(|v| v.vnr < vnr).count();
         let mut volume = Volume::new(vnr);
         volume.state.conn = owner.core.cstate;
-        owner.core.volumes.0.insert_within_capacity_or_grow(at, volume)?;
+        owner.core.volumes.0.push(volume, GFP_KERNEL)?;
+        if let Some(tail) = owner.core.volumes.0.get_mut(at..) {
+            tail.rotate_right(1);
+        }
         let old = core::mem::replace(&mut *self.devices.lock(), list);
         self.devices_version.fetch_add(1, Ordering::Release);
         self.refresh(&owner);
@@ -287,7 +306,7 @@ impl Resource {
         let mut copy = KVec::new();
         loop {
             let wanted = self.devices.lock().len();
-            if copy.reserve(wanted, GFP_NOIO).is_err() {
+            if copy.reserve(wanted, GFP_KERNEL).is_err() {
                 return copy;
             }
             let list = self.devices.lock();
@@ -313,6 +332,8 @@ impl Resource {
     }
 
     fn feed_locked(self: &Arc<Self>, owner: &mut MutexGuard<'_, Owner>, event: Event) {
+        // What is allocated on the way to write memory out must not wait for that.
+        let _noio = NoIo::enter();
         let mut next = Some(event);
         let mut later: [Option<Event>; 8] = [None; 8];
         while let Some(event) = next {
@@ -331,7 +352,7 @@ impl Resource {
             effects.clear();
             owner.effects = effects;
             if overflowed {
-                pr_err!("drbd {}: too many effects of one event\n", self.name);
+                log!(Level::Error, **self, "too many effects of one event");
                 owner.overflowed = true;
             }
             next = later.iter_mut().find_map(Option::take);
@@ -368,7 +389,8 @@ impl Resource {
 
     /// The command that is under way is over.
     pub(crate) fn answer(&self, code: i32) {
-        self.answer.store(ANSWERED | u64::from(code as u32), Ordering::Release);
+        self.answer
+            .store(ANSWERED | u64::from(code as u32), Ordering::Release);
         self.answered.wake_all();
     }
 
@@ -390,7 +412,8 @@ impl Resource {
     /// A write of this epoch was answered: what comes later belongs to a later epoch.
     pub(crate) fn close_epoch(&self, epoch: u32) {
         if self.open_epoch.load(Ordering::Acquire) == epoch {
-            self.close_request.store(CLOSE_THIS | u64::from(epoch), Ordering::Release);
+            self.close_request
+                .store(CLOSE_THIS | u64::from(epoch), Ordering::Release);
             self.sender.wake_all();
         }
     }
@@ -418,9 +441,12 @@ impl Resource {
         // One that has ended is joined here.
         *receiver = None;
         let resource = self.clone();
-        *receiver = Some(Thread::spawn(fmt!("drbd_r_{}", self.name), move |stop| {
-            crate::connect::run(&resource, stop);
-        })?);
+        *receiver = Some(Thread::spawn(
+            fmt!("drbd_r_{}", self.name()),
+            move |stop| {
+                crate::connect::run(&resource, stop);
+            },
+        )?);
         Ok(())
     }
 
@@ -450,6 +476,34 @@ impl Resource {
     /// Takes the news of [`Resource::resync_moved`].
     pub(crate) fn take_resync_news(&self) -> u64 {
         self.resync_news.swap(0, Ordering::AcqRel)
+    }
+
+    /// Whether there are news of [`Resource::resync_moved`].
+    pub(crate) fn has_resync_news(&self) -> bool {
+        self.resync_news.load(Ordering::Acquire) != 0
+    }
+
+    /// The barrier ack of this epoch has come: flushes that waited for it are complete.
+    pub(crate) fn complete_flushes(&self, epoch: u32) {
+        loop {
+            let slot = {
+                let mut flushes = self.flushes.lock();
+                let Some(at) = flushes.iter().position(|(e, _)| *e == epoch) else {
+                    return;
+                };
+                flushes.remove(at).map(|(_, slot)| slot)
+            };
+            let Ok(slot) = slot else { return };
+            let subject = self.plane.table().subject(slot);
+            if let Some(device) = subject.and_then(|s| self.device(s.volume)) {
+                device.request_event(slot, Told::BarrierAck);
+            }
+        }
+    }
+
+    /// A flush does not wait for an epoch after all.
+    pub(crate) fn forget_flush(&self, slot: SlotId) {
+        self.flushes.lock().retain(|(_, s)| *s != slot);
     }
 
     /// Milliseconds of a clock that does not go back.

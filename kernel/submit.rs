@@ -12,19 +12,19 @@ use drbd_core::request::range::{Busy, Work};
 use drbd_core::request::slots::Subject;
 use drbd_core::request::word::{Event, Remote, ReqWord};
 use drbd_core::wire::{WriteFlags, WriteOp};
-use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use crate::device::Device;
 use crate::plane::{Kind, Req};
 use crate::ranges::Tickets;
-use crate::sys::bio::{BioArc, Op, OpFlags, OwnedBio, Status, UpperBio, UpperCell};
+use crate::sys::bio::{Op, OpFlags, OwnedBio, Status, UpperBio, UpperCell};
 use crate::sys::Wait;
 
 impl Device {
     /// Takes a bio on its way.
     pub(crate) fn submit(self: &Arc<Self>, bio: UpperBio) {
-        let _guard = crate::srcu().read_lock();
+        let srcu = crate::srcu();
+        let _guard = srcu.read_lock();
         let policy = self.policy();
         if policy.parked {
             self.park(bio);
@@ -42,9 +42,9 @@ impl Device {
     fn read(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
         let local = match policy.read {
             ReadRoute::Local => true,
-            ReadRoute::LocalIfClean => {
-                self.bits().is_some_and(|bits| bits.count(bio.sector(), bio.bytes()) == 0)
-            }
+            ReadRoute::LocalIfClean => self
+                .bits()
+                .is_some_and(|bits| bits.count(bio.sector(), bio.bytes()) == 0),
             ReadRoute::Remote | ReadRoute::None => false,
         };
         if local {
@@ -61,7 +61,10 @@ impl Device {
             bio.end(Status::IO_ERROR);
             return;
         };
-        let kind = Kind::LocalRead { upper: UpperCell::empty(), started: bio.start_accounting() };
+        let kind = Kind::LocalRead {
+            upper: UpperCell::empty(),
+            started: bio.start_accounting(),
+        };
         let flags = bio.flags().only(OpFlags::PASSED_ON);
         let Some(req) = self.object(kind) else {
             self.park_for_memory(bio);
@@ -72,7 +75,9 @@ impl Device {
             return;
         };
         self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
-        self.counters.read.fetch_add(u64::from(bio.bytes() >> 9), Ordering::Relaxed);
+        self.counters
+            .read
+            .fetch_add(u64::from(bio.bytes() >> 9), Ordering::Relaxed);
         self.local_begins();
         if let Kind::LocalRead { upper, .. } = &ready.share().kind {
             upper.put(bio);
@@ -82,7 +87,11 @@ impl Device {
 
     /// Has the peer answer a read.
     pub(crate) fn remote_read(self: &Arc<Self>, bio: UpperBio) {
-        let subject = Subject { sector: bio.sector(), bytes: bio.bytes(), volume: self.vnr };
+        let subject = Subject {
+            sector: bio.sector(),
+            bytes: bio.bytes(),
+            volume: self.vnr,
+        };
         let plane = &self.resource.plane;
         let Some(slot) = plane.admit(subject, ReqWord::remote_read(), [0; 2]) else {
             self.park_for_slot(bio);
@@ -103,7 +112,9 @@ impl Device {
 
     fn flush(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
         let remote = policy.flush_waits_for_peer();
-        let local = self.local().filter(|l| policy.local_write && l.data.traits().write_cache);
+        let local = self
+            .local()
+            .filter(|l| policy.local_write && l.data.traits().write_cache);
         if !remote && local.is_none() {
             // Nothing volatile here, and nobody to wait for. The peer still learns that the epoch
             // has ended.
@@ -113,7 +124,11 @@ impl Device {
             bio.end(Status::OK);
             return;
         }
-        let subject = Subject { sector: 0, bytes: 0, volume: self.vnr };
+        let subject = Subject {
+            sector: 0,
+            bytes: 0,
+            volume: self.vnr,
+        };
         let plane = &self.resource.plane;
         let word = ReqWord::flush(local.is_some(), remote);
         let Some(slot) = plane.admit(subject, word, [0; 2]) else {
@@ -139,7 +154,11 @@ impl Device {
     }
 
     fn write(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
-        let local = if policy.local_write { self.local() } else { None };
+        let local = if policy.local_write {
+            self.local()
+        } else {
+            None
+        };
         let mut remote = policy.remote_part();
         if (local.is_none() && remote == Remote::None) || policy.no_data {
             bio.end(Status::IO_ERROR);
@@ -147,7 +166,7 @@ impl Device {
         }
         let (sector, bytes) = (bio.sector(), bio.bytes());
         let mut bio = Some(bio);
-        let taken = self.ranges.take(sector, bytes, Work::Write, || {
+        let taken = self.ranges.take(sector, bytes, Work::LocalWrite, || {
             if let Some(bio) = bio.take() {
                 self.park(bio);
             }
@@ -159,7 +178,9 @@ impl Device {
         let Some(bio) = bio else { return };
         if matches!(remote, Remote::None | Remote::OutOfSyncNote) {
             // Before the data is written: whoever looks at the bitmap later finds it.
-            let new = self.bits().map_or(0, |bits| bits.set_out_of_sync(sector, bytes));
+            let new = self
+                .bits()
+                .map_or(0, |bits| bits.set_out_of_sync(sector, bytes));
             if new == 0 && remote == Remote::OutOfSyncNote {
                 remote = Remote::None;
             }
@@ -176,10 +197,14 @@ impl Device {
         tickets: Tickets,
     ) {
         let plane = &self.resource.plane;
-        let subject = Subject { sector: bio.sector(), bytes: bio.bytes(), volume: self.vnr };
+        let subject = Subject {
+            sector: bio.sector(),
+            bytes: bio.bytes(),
+            volume: self.vnr,
+        };
         let word = ReqWord::write(local.is_some(), remote);
         let Some(slot) = plane.admit(subject, word, tickets) else {
-            self.let_go(tickets);
+            self.release_range(tickets);
             self.park_for_slot(bio);
             return;
         };
@@ -234,21 +259,17 @@ impl Device {
     }
 
     fn object(self: &Arc<Self>, kind: Kind) -> Option<OwnedBio<Req>> {
-        crate::requests().alloc(Wait::No, Req::new(Some(self.clone()), kind)).ok()
+        crate::requests()
+            .alloc(Wait::No, Req::new(Some(self.clone()), kind))
+            .ok()
     }
 
     fn back_out(self: &Arc<Self>, slot: drbd_core::request::slots::SlotId, bio: UpperBio) {
         let plane = &self.resource.plane;
         let tickets = plane.take_tickets(slot);
         plane.table().release(slot);
-        self.let_go(tickets);
+        self.release_range(tickets);
         self.park_for_memory(bio);
-    }
-
-    fn let_go(self: &Arc<Self>, tickets: Tickets) {
-        if self.ranges.release(tickets) {
-            self.kick();
-        }
     }
 
     /// All slots are in use: barrier acks bring them back, so the epoch must be closed.

@@ -522,7 +522,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             || (has(MdFlags::PRIMARY_IND) && !(state.role == Role::Primary && susp_nod));
         let full = has(MdFlags::FULL_SYNC) || (v.crashed_primary && has(MdFlags::AL_DISABLED));
         v.disk = Some(disk);
-        v.set_uuids_on_attach();
+        v.mark_running();
         let inputs = SizeInputs {
             own: disk.usable,
             peer: v.peer.disk_size,

@@ -292,6 +292,8 @@ pub enum Effect {
         vnr: u16,
         /// Sectors.
         sectors: u64,
+        /// The size that the bitmap on disk is for; 0: none was agreed yet.
+        on_disk: u64,
         /// Whether new bits start as set.
         set_new: bool,
     },

@@ -235,10 +235,15 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let Some(v) = self.vol(i) else { return };
         v.size = sectors;
         let vnr = v.vnr;
+        let on_disk = v
+            .disk
+            .as_ref()
+            .map_or(0, |disk| disk.superblock.la_size_sect);
         if let Some(disk) = &mut v.disk {
-            disk.dirty |= disk.superblock.la_size_sect != sectors;
+            disk.dirty |= on_disk != sectors;
         }
         d.perform(Effect::SetSize {
+            on_disk,
             vnr,
             sectors,
             set_new,

@@ -684,14 +684,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.sync_metadata(i, d);
     }
 
-    pub(super) fn set_md_flag(&mut self, i: usize, flag: MdFlags, on: bool) {
-        let Some(v) = self.vol(i) else { return };
-        let Some(disk) = &mut v.disk else { return };
-        let flags = disk.superblock.flags;
-        let new = flags.set_to(flag, on);
-        if new != flags {
-            disk.superblock.flags = new;
-            disk.dirty = true;
+    /// Sets or clears the full-sync flag in the volume's superblock, for [`Effect::SetAllBits`].
+    /// The driver writes the superblock.
+    pub fn set_full_sync(&mut self, vnr: u16, on: bool) {
+        let volume = self.volumes.as_mut().iter_mut().find(|v| v.vnr == vnr);
+        if let Some(disk) = volume.and_then(|v| v.disk.as_mut()) {
+            disk.superblock.flags = disk.superblock.flags.set_to(MdFlags::FULL_SYNC, on);
         }
     }
 }

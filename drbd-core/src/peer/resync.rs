@@ -190,8 +190,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     fn check_finished(&mut self, i: usize, d: &mut dyn Driver) {
         let apv = self.apv();
         let Some(v) = self.vol(i) else { return };
-        let mine =
-            v.state.conn == Conn::SyncTarget || (apv <= 95 && v.state.conn == Conn::SyncSource);
+        let mine = v.state.conn == Conn::SyncTarget
+            || (v.state.conn == Conn::SyncSource && v.resync.peer_done)
+            || (apv <= 95 && v.state.conn == Conn::SyncSource);
         if !mine || v.resync.finishing || d.bits_set(v.vnr) > v.resync.failed {
             return;
         }
@@ -202,11 +203,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// The peer, target of our resync, says that it is done.
     pub(super) fn peer_finished_resync(&mut self, i: usize, d: &mut dyn Driver) {
         let Some(v) = self.vol(i) else { return };
-        if v.resync.finishing || d.bits_set(v.vnr) > v.resync.failed {
-            return;
-        }
-        v.resync.finishing = true;
-        self.send(Send::Ping, d);
+        v.resync.peer_done = true;
+        self.check_finished(i, d);
     }
 
     /// All acks that the peer sent before our ping was answered have been seen.

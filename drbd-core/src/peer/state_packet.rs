@@ -53,7 +53,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             (other, _) => other,
         };
         let mut p_disk = p.disk;
-        if self.handshake_needed(i, &os, &p) {
+        let compared = self.handshake_needed(i, &os, &p);
+        if compared {
             match self.sync_handshake(i, &os, &p, real_pdsk, d) {
                 Some(next) => conn = next,
                 None => {
@@ -83,7 +84,13 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         change.peer = Some(p.role);
         change.pdsk = Some(real_pdsk);
         change.peer_isp = Some(p.aftr_isp || p.user_isp);
-        if matches!(conn, Conn::Connected | Conn::WFBitMapS) && os.disk == Disk::Negotiating {
+        // A P_STATE that the peer sent before it heard of our attach decides nothing: without a
+        // comparison of generations only a peer without disk leaves our disk as it is.
+        let decided = compared || p.disk < Disk::Negotiating;
+        if decided
+            && matches!(conn, Conn::Connected | Conn::WFBitMapS)
+            && os.disk == Disk::Negotiating
+        {
             change.disk = self.peek(i).map(Volume::disk_or_remembered);
         }
         let establishes = os.conn < Conn::Connected && conn >= Conn::Connected;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! One volume as the owner of the resource knows it.
 
-use crate::meta::Superblock;
+use crate::meta::{Magic, MdFlags, Superblock};
 use crate::state::{DeviceState, Disk, Facts, Fencing, Negotiating};
 use crate::uuid::UuidSet;
 use crate::wire::Uuids;
@@ -57,6 +57,9 @@ pub struct Resync {
     pub paused_ms: u64,
     /// When the present pause began.
     pub paused_since_ms: u64,
+    /// The target said that it is done, but bits of ours are still set: writes that wait for
+    /// their barrier acks clear them.
+    pub peer_done: bool,
     /// The end was noticed; a ping round trip makes sure that all acks were seen.
     pub finishing: bool,
 }
@@ -126,6 +129,7 @@ impl Volume {
                 started_ms: 0,
                 paused_ms: 0,
                 paused_since_ms: 0,
+                peer_done: false,
                 finishing: false,
             },
             starting: None,
@@ -156,8 +160,19 @@ impl Volume {
         }
     }
 
-    /// Bit 0 of the current UUID follows the role, as of the attach.
-    pub(super) fn set_uuids_on_attach(&mut self) {
+    /// The attached disk carries the marks of a running driver: the unclean magic, no activity
+    /// log (there is none before it is built, so a crash has to lead to a full sync), and bit 0 of
+    /// the current UUID as the role is.
+    pub(super) fn mark_running(&mut self) {
+        if let Some(d) = &mut self.disk {
+            d.superblock.magic = Magic::Unclean;
+            d.superblock.flags = d
+                .superblock
+                .flags
+                .without(MdFlags::AL_CLEAN)
+                .with(MdFlags::AL_DISABLED);
+            d.dirty = true;
+        }
         if let Some(mut u) = self.uuids() {
             u.set_primary(self.state.role == crate::state::Role::Primary);
             self.set_uuids(u);

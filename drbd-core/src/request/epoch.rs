@@ -131,6 +131,11 @@ impl<S: AsMut<[Option<ClosedEpoch>]>> EpochLog<S> {
         self.len == 0
     }
 
+    /// Whether one more epoch would find a place.
+    pub fn has_room(&mut self) -> bool {
+        self.len < self.ring.as_mut().len()
+    }
+
     /// Appends an epoch whose `P_BARRIER` is about to be sent. Gives it back when the log is full.
     ///
     /// # Errors
@@ -141,12 +146,16 @@ impl<S: AsMut<[Option<ClosedEpoch>]>> EpochLog<S> {
         if self.len >= ring.len() {
             return Err(epoch);
         }
-        let at = (self.head + self.len) % ring.len();
+        let at = self
+            .head
+            .wrapping_add(self.len)
+            .checked_rem(ring.len())
+            .unwrap_or(0);
         match ring.get_mut(at) {
             Some(place) => *place = Some(epoch),
             None => return Err(epoch),
         }
-        self.len += 1;
+        self.len = self.len.saturating_add(1);
         Ok(())
     }
 
@@ -171,8 +180,8 @@ impl<S: AsMut<[Option<ClosedEpoch>]>> EpochLog<S> {
             });
         }
         *place = None;
-        self.head = (head + 1) % slots;
-        self.len -= 1;
+        self.head = head.wrapping_add(1).checked_rem(slots).unwrap_or(0);
+        self.len = self.len.saturating_sub(1);
         Ok(oldest)
     }
 
@@ -180,7 +189,8 @@ impl<S: AsMut<[Option<ClosedEpoch>]>> EpochLog<S> {
     #[must_use]
     pub fn youngest(&mut self) -> Option<u32> {
         let ring = self.ring.as_mut();
-        let at = (self.head + self.len.checked_sub(1)?) % ring.len();
+        let last = self.head.wrapping_add(self.len.checked_sub(1)?);
+        let at = last.checked_rem(ring.len())?;
         ring.get(at).copied().flatten().map(|e| e.number)
     }
 
@@ -299,6 +309,18 @@ impl PeerEpochs {
         (PeerEpochId(open), open == self.released)
     }
 
+    /// The open epoch, as [`PeerEpochs::join`] would give it, without joining it.
+    #[must_use]
+    pub fn open(&self) -> PeerEpochId {
+        PeerEpochId(self.open)
+    }
+
+    /// Whether one more barrier would find a place.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        (self.open.wrapping_sub(self.oldest) as usize) < MAX_PEER_EPOCHS - 1
+    }
+
     /// A write that cannot be taken (no disk): it counts in the size and is answered at once.
     pub fn count_only(&mut self) {
         let open = self.open;
@@ -320,7 +342,7 @@ impl PeerEpochs {
     ///
     /// [`TooManyEpochs`]: the caller waits for an ack to go out and tries again.
     pub fn barrier(&mut self, number: u32) -> Result<(), TooManyEpochs> {
-        if self.open.wrapping_sub(self.oldest) as usize >= MAX_PEER_EPOCHS - 1 {
+        if !self.has_room() {
             return Err(TooManyEpochs);
         }
         let open = self.open;

@@ -52,6 +52,10 @@ pub struct Policy {
     pub no_data: bool,
     /// Data packets carry "may set in sync" (a resync or verify runs).
     pub may_set_in_sync: bool,
+    /// The peer has a disk that keeps what it is sent.
+    pub peer_has_disk: bool,
+    /// This node is target of a resync that runs: it may ask for blocks.
+    pub sync_target: bool,
     /// The protocol letter for replicated writes.
     pub protocol: Replication,
 }
@@ -88,6 +92,8 @@ impl Policy {
         write: WriteRoute::LocalOnly,
         no_data: true,
         may_set_in_sync: false,
+        peer_has_disk: false,
+        sync_target: false,
         protocol: Replication::C,
     };
 
@@ -120,6 +126,8 @@ impl Policy {
             write,
             no_data: s.disk != Disk::UpToDate && s.pdsk != Disk::UpToDate,
             may_set_in_sync: s.conn.is_sync_or_verify(),
+            peer_has_disk: s.pdsk >= Disk::Inconsistent,
+            sync_target: s.conn == Conn::SyncTarget,
             protocol: facts.protocol,
         }
     }
@@ -159,20 +167,22 @@ impl Policy {
             Replication::B => 2,
             Replication::C => 3,
         };
-        read | write << 2
-            | protocol << 4
-            | u32::from(self.parked) << 8
-            | u32::from(self.frozen) << 9
-            | u32::from(self.remote_read) << 10
-            | u32::from(self.local_write) << 11
-            | u32::from(self.no_data) << 12
-            | u32::from(self.may_set_in_sync) << 13
+        read | (write << 2)
+            | (protocol << 4)
+            | (u32::from(self.parked) << 8)
+            | (u32::from(self.frozen) << 9)
+            | (u32::from(self.remote_read) << 10)
+            | (u32::from(self.local_write) << 11)
+            | (u32::from(self.no_data) << 12)
+            | (u32::from(self.may_set_in_sync) << 13)
+            | (u32::from(self.peer_has_disk) << 14)
+            | (u32::from(self.sync_target) << 15)
     }
 
     /// Takes back what [`Policy::to_bits`] gave.
     #[must_use]
     pub fn from_bits(b: u32) -> Self {
-        let flag = |n: u32| b >> n & 1 == 1;
+        let flag = |n: u32| (b >> n) & 1 == 1;
         Self {
             read: match b & 3 {
                 0 => ReadRoute::Local,
@@ -180,12 +190,12 @@ impl Policy {
                 2 => ReadRoute::Remote,
                 _ => ReadRoute::None,
             },
-            write: match b >> 2 & 3 {
+            write: match (b >> 2) & 3 {
                 1 => WriteRoute::Replicate,
                 2 => WriteRoute::OutOfSyncNote,
                 _ => WriteRoute::LocalOnly,
             },
-            protocol: match b >> 4 & 3 {
+            protocol: match (b >> 4) & 3 {
                 1 => Replication::A,
                 2 => Replication::B,
                 _ => Replication::C,
@@ -196,6 +206,8 @@ impl Policy {
             local_write: flag(11),
             no_data: flag(12),
             may_set_in_sync: flag(13),
+            peer_has_disk: flag(14),
+            sync_target: flag(15),
         }
     }
 }

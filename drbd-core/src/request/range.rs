@@ -12,6 +12,8 @@
 //!   for it;
 //! - two resync operations.
 //!
+//! [`Work::excludes`] is the table.
+//!
 //! Nobody sleeps here: who finds the range taken is parked by the caller and tries again when a
 //! release says that somebody waits.
 //!
@@ -25,10 +27,35 @@ pub const SHARD_SECTORS: u64 = 2048;
 /// What is done to a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// A write of the application on this node, or of the peer's application.
-    Write,
-    /// A resync read (source) or the whole turn of a resync block (target).
-    Resync,
+    /// A write of the application on this node, until it is answered.
+    LocalWrite,
+    /// A write of the peer's application, while it is on its way to the disk.
+    PeerWrite,
+    /// The target has asked for the range: the reply may be on its way.
+    ResyncWanted,
+    /// A resync block is read (source, until the reply is queued) or written (target).
+    ResyncIo,
+}
+
+impl Work {
+    /// Whether the two must not overlap.
+    ///
+    /// The peer's writes do not wait for each other: within an epoch its sender keeps them apart,
+    /// and epochs follow each other. They pass a range that is only wanted: the source reads such
+    /// a range after the write, so the reply has the same data or newer.
+    #[must_use]
+    pub fn excludes(self, other: Self) -> bool {
+        use Work as W;
+        match (self, other) {
+            (W::PeerWrite, W::PeerWrite | W::ResyncWanted)
+            | (W::ResyncWanted, W::PeerWrite | W::ResyncIo)
+            | (W::ResyncIo, W::ResyncWanted) => false,
+            (W::LocalWrite, _)
+            | (W::PeerWrite, W::LocalWrite | W::ResyncIo)
+            | (W::ResyncWanted, W::LocalWrite | W::ResyncWanted)
+            | (W::ResyncIo, W::LocalWrite | W::PeerWrite | W::ResyncIo) => true,
+        }
+    }
 }
 
 /// A range of sectors: `start..end`, never empty.
@@ -67,13 +94,27 @@ impl Range {
 
     /// The granules that the range touches.
     pub fn granules(self) -> impl Iterator<Item = u64> {
-        (self.start / SHARD_SECTORS)..=((self.end - 1) / SHARD_SECTORS)
+        (self.start / SHARD_SECTORS)..=(self.end.saturating_sub(1) / SHARD_SECTORS)
     }
 }
 
 /// Names an entry of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u32);
+
+impl Ticket {
+    /// The ticket as a number, for an atomic beside the request.
+    #[must_use]
+    pub fn to_raw(self) -> u32 {
+        self.0
+    }
+
+    /// The ticket that [`Ticket::to_raw`] told.
+    #[must_use]
+    pub fn from_raw(raw: u32) -> Self {
+        Self(raw)
+    }
+}
 
 /// Why a range cannot be taken now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +166,7 @@ impl<S: AsMut<[Option<Entry>]> + AsRef<[Option<Entry>]>> Shard<S> {
         let mut taken = false;
         for (i, place) in entries.iter_mut().take(used).enumerate() {
             match place {
-                Some(e) if e.range.overlaps(range) => {
+                Some(e) if e.range.overlaps(range) && work.excludes(e.work) => {
                     e.waited_for = true;
                     taken = true;
                 }
@@ -157,8 +198,11 @@ impl<S: AsMut<[Option<Entry>]> + AsRef<[Option<Entry>]>> Shard<S> {
         let gone = usize::try_from(ticket.0)
             .ok()
             .and_then(|i| entries.get_mut(i)?.take());
-        while self.used > 0 && matches!(entries.get(self.used - 1), Some(None)) {
-            self.used -= 1;
+        while let Some(last) = self.used.checked_sub(1) {
+            if !matches!(entries.get(last), Some(None)) {
+                break;
+            }
+            self.used = last;
         }
         let full = core::mem::take(&mut self.full_waited);
         full || gone.is_some_and(|e| e.waited_for)

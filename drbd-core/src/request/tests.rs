@@ -506,13 +506,19 @@ fn empty_epochs_are_not_acknowledged_and_refused_writes_count() {
 fn ranges_wait_for_each_other() {
     let r = |s, b| Range::new(s, b).unwrap();
     let mut shard = Shard::new(vec![None; 3]);
-    let a = shard.try_take(r(8, 4096), Work::Write).unwrap();
-    assert_eq!(shard.try_take(r(15, 512), Work::Resync), Err(Busy::Overlap));
+    let a = shard.try_take(r(8, 4096), Work::LocalWrite).unwrap();
+    assert_eq!(
+        shard.try_take(r(15, 512), Work::ResyncIo),
+        Err(Busy::Overlap)
+    );
     assert_eq!(shard.occupant(r(0, 8 * 512)), None);
-    assert_eq!(shard.occupant(r(0, 9 * 512)), Some(Work::Write));
-    let b = shard.try_take(r(16, 512), Work::Resync).unwrap();
-    let c = shard.try_take(r(0, 512), Work::Write).unwrap();
-    assert_eq!(shard.try_take(r(100, 512), Work::Write), Err(Busy::Full));
+    assert_eq!(shard.occupant(r(0, 9 * 512)), Some(Work::LocalWrite));
+    let b = shard.try_take(r(16, 512), Work::ResyncIo).unwrap();
+    let c = shard.try_take(r(0, 512), Work::LocalWrite).unwrap();
+    assert_eq!(
+        shard.try_take(r(100, 512), Work::LocalWrite),
+        Err(Busy::Full)
+    );
     assert!(shard.release(c), "somebody was told Full");
     assert!(shard.release(a), "somebody waits for it");
     assert!(!shard.release(b));
@@ -521,6 +527,28 @@ fn ranges_wait_for_each_other() {
     assert_eq!(Range::new(0, 0), None);
     assert_eq!(Range::new(u64::MAX, 512), None);
     assert_eq!(r(2047, 1024).granules().collect::<Vec<_>>(), [0, 1]);
+}
+
+#[test]
+fn who_excludes_whom_is_mutual() {
+    use Work as W;
+    let all = [W::LocalWrite, W::PeerWrite, W::ResyncWanted, W::ResyncIo];
+    for a in all {
+        for b in all {
+            assert_eq!(a.excludes(b), b.excludes(a), "{a:?} {b:?}");
+        }
+        assert!(W::LocalWrite.excludes(a));
+    }
+    let r = Range::new(0, 4096).unwrap();
+    let mut shard = Shard::new(vec![None; 4]);
+    let wanted = shard.try_take(r, W::ResyncWanted).unwrap();
+    let write = shard.try_take(r, W::PeerWrite).unwrap();
+    assert_eq!(shard.try_take(r, W::ResyncIo), Err(Busy::Overlap));
+    assert!(shard.release(write));
+    let io = shard.try_take(r, W::ResyncIo).unwrap();
+    assert!(!shard.release(wanted));
+    assert_eq!(shard.try_take(r, W::LocalWrite), Err(Busy::Overlap));
+    assert!(shard.release(io));
 }
 
 #[test]

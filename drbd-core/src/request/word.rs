@@ -306,7 +306,7 @@ impl ReqWord {
         if frozen && !thaws && w & COMPLETED == 0 {
             w |= FROZEN;
         }
-        Ok(settle(w, self.0))
+        Ok(settle(w, self.0, event))
     }
 }
 
@@ -355,8 +355,17 @@ fn answered(w: u32, event: Event) -> Result<u32, WordError> {
 }
 
 /// Finds out whether the request is complete or gone now, and what that asks for.
-fn settle(mut w: u32, before: u32) -> (ReqWord, Duties) {
+fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
     let mut duties = Duties::default();
+    let peer_failed = w & (NET_DONE | NET_FAILED) & !before != 0 && w & NET_OK == 0;
+    if matches!(event, Event::ConnectionLost | Event::NegAck)
+        && peer_failed
+        && w & WRITE != 0
+        && w & HAD_NET != 0
+    {
+        // At once, not when the local disk has answered: the next handshake may come before.
+        duties.set_out_of_sync = true;
+    }
     let waits = SUBMITTING | LOCAL_PENDING | NET_QUEUED | NET_PENDING | FROZEN;
     if w & COMPLETED == 0 && w & waits == 0 {
         w |= COMPLETED;

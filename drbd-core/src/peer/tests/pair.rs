@@ -81,6 +81,7 @@ impl Driver for World {
                 vnr,
                 sectors,
                 set_new,
+                ..
             } => {
                 let old = self.size.insert(vnr, sectors).unwrap_or(0);
                 if set_new {

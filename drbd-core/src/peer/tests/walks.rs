@@ -90,7 +90,7 @@ fn command(p: &mut Pair, i: usize, n: u64) {
 
 #[test]
 fn random_walks_come_to_rest() {
-    for seed in 0..400 {
+    for seed in 0..2000 {
         walk(seed, 400);
     }
 }

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the configuration says to the peer, and whether the peer's says the same
+//! (docs/protocol.md, "P_PROTOCOL" and "Resync parameters").
+
+use super::event::ProtocolVerdict;
+use super::machine::NetSettings;
+use crate::config::net::AlgName;
+use crate::config::words::AfterSb0p;
+use crate::config::{DiskConf, NetConf};
+use crate::uuid::Policies;
+use crate::wire::params::{Controller, ProtocolSettings, SyncParam};
+use crate::wire::ProtocolVersion;
+
+/// The name of an algorithm; what is no text names none.
+fn name(alg: &AlgName) -> &str {
+    alg.as_str().unwrap_or("")
+}
+
+/// What the machine looks at.
+#[must_use]
+pub fn net_settings(net: &NetConf) -> NetSettings {
+    NetSettings {
+        two_primaries: net.two_primaries,
+        verify_alg: !name(&net.verify_alg).is_empty(),
+        // The gate refuses every other policy until they are built.
+        split_brain: Policies::default(),
+    }
+}
+
+/// The own P_PROTOCOL.
+#[must_use]
+pub fn own_protocol(net: &NetConf, discard_my_data: bool, dry_run: bool) -> ProtocolSettings<'_> {
+    ProtocolSettings {
+        protocol: net.wire_protocol,
+        after_sb_0p: net.after_sb_0p,
+        after_sb_1p: net.after_sb_1p,
+        after_sb_2p: net.after_sb_2p,
+        discard_my_data,
+        dry_run,
+        two_primaries: net.two_primaries,
+        integrity_alg: Some(name(&net.integrity_alg)),
+    }
+}
+
+/// The setting in which the peer's P_PROTOCOL does not fit the own configuration, by the name that
+/// the log uses.
+#[must_use]
+pub fn incompatible_setting(net: &NetConf, peer: &ProtocolSettings<'_>) -> Option<&'static str> {
+    let mirrored = match peer.after_sb_0p {
+        AfterSb0p::DiscardLocal => AfterSb0p::DiscardRemote,
+        AfterSb0p::DiscardRemote => AfterSb0p::DiscardLocal,
+        other => other,
+    };
+    if peer.protocol != net.wire_protocol {
+        Some("protocol")
+    } else if mirrored != net.after_sb_0p {
+        Some("after-sb-0pri")
+    } else if peer.after_sb_1p != net.after_sb_1p {
+        Some("after-sb-1pri")
+    } else if peer.after_sb_2p != net.after_sb_2p {
+        Some("after-sb-2pri")
+    } else if peer.two_primaries != net.two_primaries {
+        Some("allow-two-primaries")
+    } else if peer
+        .integrity_alg
+        .is_some_and(|name| name != self::name(&net.integrity_alg))
+    {
+        Some("data-integrity-alg")
+    } else {
+        None
+    }
+}
+
+/// What the machine is told of the peer's P_PROTOCOL.
+#[must_use]
+pub fn protocol_verdict(net: &NetConf, peer: &ProtocolSettings<'_>) -> ProtocolVerdict {
+    ProtocolVerdict {
+        compatible: incompatible_setting(net, peer).is_none(),
+        dry_run: peer.dry_run,
+    }
+}
+
+/// The own resync parameters, as much as the version tells; a node without disk sends defaults.
+#[must_use]
+pub fn own_sync_param<'a>(
+    net: &'a NetConf,
+    disk: &DiskConf,
+    version: ProtocolVersion,
+) -> SyncParam<'a> {
+    SyncParam {
+        resync_rate: disk.resync_rate,
+        verify_alg: version.has_verify().then(|| self::name(&net.verify_alg)),
+        csums_alg: version.has_csums().then(|| self::name(&net.csums_alg)),
+        controller: version.has_big_packets().then_some(Controller {
+            c_plan_ahead: disk.c_plan_ahead,
+            c_delay_target: disk.c_delay_target,
+            c_fill_target: disk.c_fill_target,
+            c_max_rate: disk.c_max_rate,
+        }),
+    }
+}
+
+/// Whether the peer's algorithms are the own ones.
+#[must_use]
+pub fn same_algorithms(net: &NetConf, peer: &SyncParam<'_>) -> bool {
+    peer.verify_alg
+        .is_none_or(|name| name == self::name(&net.verify_alg))
+        && peer
+            .csums_alg
+            .is_none_or(|name| name == self::name(&net.csums_alg))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::words::Protocol;
+
+    #[test]
+    fn each_setting_is_compared_and_discard_local_pairs_with_remote() {
+        let net = NetConf::default();
+        let own = own_protocol(&net, false, false);
+        assert_eq!(incompatible_setting(&net, &own), None);
+        let p = ProtocolSettings {
+            protocol: Protocol::A,
+            ..own
+        };
+        assert_eq!(incompatible_setting(&net, &p), Some("protocol"));
+        let p = ProtocolSettings {
+            after_sb_0p: AfterSb0p::DiscardLocal,
+            ..own
+        };
+        assert_eq!(incompatible_setting(&net, &p), Some("after-sb-0pri"));
+        let remote = NetConf {
+            after_sb_0p: AfterSb0p::DiscardRemote,
+            ..net
+        };
+        assert_eq!(incompatible_setting(&remote, &p), None);
+        let p = ProtocolSettings {
+            two_primaries: true,
+            ..own
+        };
+        assert_eq!(incompatible_setting(&net, &p), Some("allow-two-primaries"));
+        let p = ProtocolSettings {
+            integrity_alg: Some("sha1"),
+            ..own
+        };
+        assert_eq!(incompatible_setting(&net, &p), Some("data-integrity-alg"));
+        let p = ProtocolSettings {
+            dry_run: true,
+            discard_my_data: true,
+            ..own
+        };
+        assert_eq!(
+            protocol_verdict(&net, &p),
+            ProtocolVerdict {
+                compatible: true,
+                dry_run: true
+            }
+        );
+    }
+
+    #[test]
+    fn resync_parameters_tell_what_the_version_has() {
+        let (net, disk) = (NetConf::default(), DiskConf::default());
+        let old = ProtocolVersion::MIN;
+        assert_eq!(own_sync_param(&net, &disk, old).controller, None);
+        let now = own_sync_param(&net, &disk, ProtocolVersion::MAX);
+        assert_eq!(now.resync_rate, 250);
+        assert!(same_algorithms(&net, &now));
+        let other = SyncParam {
+            verify_alg: Some("crc32c"),
+            ..now
+        };
+        assert!(!same_algorithms(&net, &other));
+    }
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ack receiver: the one thread that reads from the meta socket.
+//!
+//! It reads many small packets with one call, and finds requests by their handle without looking
+//! anything up in a tree. It also watches the peer's life: nothing heard for `ping-int` asks for a
+//! ping, no answer within `ping-timeout` ends the link.
+
+use core::sync::atomic::Ordering;
+use drbd_core::config::NetConf;
+use drbd_core::peer::Event as Told;
+use drbd_core::request::slots::{SlotError, SlotId};
+use drbd_core::request::word::Event;
+use drbd_core::state::Conn;
+use drbd_core::wire::{
+    next_frame, AckKind, BarrierAck, BlockAck, BlockId, Framing, Packet, Phase, Reaction,
+    Socket as Which,
+};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::device::Device;
+use crate::link::Link;
+use crate::resource::Resource;
+use crate::sys::log::{log, Level};
+use crate::sys::memalloc::{NoIo, NoReclaim};
+use crate::sys::socket::RecvOpts;
+use crate::sys::time::ms_to_jiffies;
+
+const BUFFER: usize = 4096;
+
+/// The body of the ack receiver thread.
+pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
+    let _noio = NoIo::enter();
+    let _reserves = NoReclaim::enter();
+    crate::sys::thread::set_real_time();
+    let Some(net) = resource.view(|v| v.net.clone()) else {
+        return;
+    };
+    if let Err(reason) = receive(resource, link, &net) {
+        if !link.is_down() {
+            resource.feed(Told::LinkBroken(reason));
+        }
+    }
+}
+
+fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &NetConf) -> Result<(), Conn> {
+    let failed = |_: Error| Conn::NetworkFailure;
+    let context = link.context(Which::Meta, Phase::Established);
+    let mut buffer = KVec::from_elem(0_u8, BUFFER, GFP_KERNEL).map_err(|e| failed(e.into()))?;
+    let (mut start, mut end) = (0_usize, 0_usize);
+    let mut watch = Watch::new(net);
+    loop {
+        let window = buffer.get(start..end).unwrap_or_default();
+        let framing = next_frame(window, &context);
+        let (consumed, packet) = match framing {
+            Ok(Framing::NeedMore { .. }) => {
+                buffer.copy_within(start..end, 0);
+                end = end.saturating_sub(start);
+                start = 0;
+                let room = buffer.get_mut(end..).unwrap_or_default();
+                let got = watch.read(resource, link, room)?;
+                end = end.saturating_add(got);
+                continue;
+            }
+            Ok(Framing::Packet(frame)) => match Packet::decode(&frame, &context) {
+                Ok(packet) => (frame.consumed, (frame.header.volume, packet)),
+                Err(e) => return Err(refuse(resource, context.reaction(&e), &e)),
+            },
+            Err(e) => return Err(refuse(resource, context.reaction(&e), &e)),
+        };
+        handle(resource, link, &mut watch, packet.0, packet.1)?;
+        start = start.saturating_add(consumed);
+    }
+}
+
+fn refuse(
+    resource: &Arc<Resource>,
+    reaction: Reaction,
+    error: &drbd_core::wire::WireError,
+) -> Conn {
+    log!(Level::Error, **resource, "meta socket: {}", error);
+    match reaction {
+        Reaction::Disconnecting => {
+            resource.feed(Told::CannotListen);
+            Conn::NetworkFailure
+        }
+        Reaction::ProtocolError => Conn::ProtocolError,
+        _ => Conn::NetworkFailure,
+    }
+}
+
+/// Watches whether the peer lives.
+struct Watch {
+    ping_int_ms: u64,
+    ping_timeout_ms: u64,
+    /// A ping is under way.
+    pinged: bool,
+}
+
+impl Watch {
+    fn new(net: &NetConf) -> Self {
+        Self {
+            ping_int_ms: u64::from(net.ping_int).saturating_mul(1000),
+            ping_timeout_ms: u64::from(net.ping_timeo).saturating_mul(100),
+            pinged: false,
+        }
+    }
+
+    fn read(
+        &mut self,
+        resource: &Arc<Resource>,
+        link: &Arc<Link>,
+        room: &mut [u8],
+    ) -> Result<usize, Conn> {
+        loop {
+            let limit = if self.pinged {
+                self.ping_timeout_ms
+            } else {
+                self.ping_int_ms
+            };
+            let patience = limit
+                .saturating_sub(link.silent_ms())
+                .clamp(10, limit.max(10));
+            let jiffies = ms_to_jiffies(u32::try_from(patience).unwrap_or(u32::MAX));
+            link.meta.set_receive_timeout(Some(jiffies));
+            match link.meta.recv(room, RecvOpts::default()) {
+                Ok(0) => {
+                    if !link.is_down() {
+                        log!(
+                            Level::Error,
+                            **resource,
+                            "meta connection shut down by peer."
+                        );
+                    }
+                    return Err(Conn::NetworkFailure);
+                }
+                Ok(got) => {
+                    link.heard();
+                    return Ok(got);
+                }
+                Err(_) if link.is_down() => return Err(Conn::NetworkFailure),
+                Err(e) if e == EAGAIN || e == EINTR => self.waited(resource, link)?,
+                Err(_) => return Err(Conn::NetworkFailure),
+            }
+        }
+    }
+
+    fn waited(&mut self, resource: &Arc<Resource>, link: &Arc<Link>) -> Result<(), Conn> {
+        let silent = link.silent_ms();
+        if self.pinged && silent >= self.ping_timeout_ms {
+            log!(Level::Error, **resource, "PingAck did not arrive in time.");
+            return Err(Conn::NetworkFailure);
+        }
+        if !self.pinged && silent >= self.ping_int_ms {
+            self.pinged = true;
+            // The time-out of the answer begins now.
+            link.heard();
+            link.ping_wanted.store(true, Ordering::Release);
+            link.answers.wake_all();
+        }
+        Ok(())
+    }
+}
+
+fn handle(
+    resource: &Arc<Resource>,
+    link: &Arc<Link>,
+    watch: &mut Watch,
+    vnr: u16,
+    packet: Packet<'_>,
+) -> Result<(), Conn> {
+    match packet {
+        Packet::Ping => {
+            link.pings_to_answer.fetch_add(1, Ordering::AcqRel);
+            link.answers.wake_all();
+        }
+        Packet::PingAck => {
+            watch.pinged = false;
+            resource.feed(Told::PingAck);
+        }
+        Packet::StateChgReply(r) => resource.feed(Told::ChangeReply(vnr, r.retcode)),
+        Packet::ConnStChgReply(r) => resource.feed(Told::ConnChangeReply(r.retcode)),
+        Packet::BarrierAck(ack) => barrier_ack(resource, ack)?,
+        Packet::Ack(kind, ack) => {
+            let device = resource.device(vnr).ok_or(Conn::NetworkFailure)?;
+            block_ack(resource, &device, kind, &ack)?;
+        }
+        Packet::DelayProbe(_) => {}
+        _ => return Err(Conn::NetworkFailure),
+    }
+    Ok(())
+}
+
+fn block_ack(
+    resource: &Arc<Resource>,
+    device: &Arc<Device>,
+    kind: AckKind,
+    ack: &BlockAck,
+) -> Result<(), Conn> {
+    if ack.block_id == BlockId::SYNCER {
+        return resync_ack(device, kind, ack);
+    }
+    let event = match kind {
+        AckKind::Recv => Event::ReceiveAck,
+        AckKind::Write => Event::WriteAck { in_sync: false },
+        AckKind::RsWrite => Event::WriteAck { in_sync: true },
+        AckKind::Neg | AckKind::NegDReply => Event::NegAck,
+        AckKind::NegRsDReply | AckKind::RsCancel | AckKind::RsIsInSync => {
+            return resync_ack(device, kind, ack);
+        }
+        // Two Primaries are not built, so nothing of ours can be superseded.
+        AckKind::Superseded | AckKind::RetryWrite => return Err(Conn::NetworkFailure),
+    };
+    let id = SlotId::from_wire(ack.block_id.to_u64());
+    let frozen = device.policy().frozen;
+    let table = resource.plane.table();
+    match table.apply_ack(id, device.vnr, ack.sector, event, frozen) {
+        Ok((subject, duties)) => {
+            device.counters.pending_done();
+            device.perform(id, subject.sector, subject.bytes, duties);
+            Ok(())
+        }
+        // The request is gone already (protocols A and B): only its blocks count.
+        Err(SlotError::NoSuchRequest) if kind == AckKind::Neg => {
+            let range = ack.range().map_err(|_| Conn::NetworkFailure)?;
+            device.mark_out_of_sync(range.sector(), range.size());
+            Ok(())
+        }
+        Err(_) => {
+            log!(
+                Level::Error,
+                **device,
+                "unexpected {:?} for sector {}",
+                kind,
+                ack.sector
+            );
+            Err(Conn::NetworkFailure)
+        }
+    }
+}
+
+/// An ack for a resync block. As source: the target has written it, or failed to. As target: the
+/// source could not read it, or has it in sync.
+fn resync_ack(device: &Arc<Device>, kind: AckKind, ack: &BlockAck) -> Result<(), Conn> {
+    let range = ack.range().map_err(|_| Conn::NetworkFailure)?;
+    if !range.fits(device.size.load(Ordering::Acquire)) {
+        return Err(Conn::NetworkFailure);
+    }
+    let asked = match kind {
+        AckKind::RsWrite | AckKind::Write | AckKind::Recv | AckKind::Neg => {
+            device.counters.resync_answered()
+        }
+        AckKind::NegRsDReply | AckKind::RsCancel => crate::resync::refused(device, &range),
+        _ => false,
+    };
+    if !asked {
+        return Err(Conn::NetworkFailure);
+    }
+    match kind {
+        AckKind::RsWrite | AckKind::Write | AckKind::Recv => {
+            device.mark_in_sync(range.sector(), range.size());
+        }
+        AckKind::Neg | AckKind::NegRsDReply => {
+            crate::resync::note_failed(device, range.sector(), range.size());
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn barrier_ack(resource: &Arc<Resource>, ack: BarrierAck) -> Result<(), Conn> {
+    let number = ack.barrier.epoch();
+    let closed = resource
+        .epochs
+        .lock()
+        .acknowledge(number, ack.set_size)
+        .map_err(|e| {
+            log!(
+                Level::Error,
+                **resource,
+                "BAD! BarrierAck #{number} received: {:?}",
+                e
+            );
+            Conn::ProtocolError
+        })?;
+    // A sender that found the log full goes on.
+    resource.sender.wake_all();
+    let table = resource.plane.table();
+    let mut next = Some(closed.first);
+    for _ in 0..closed.writes {
+        let Some(id) = next else { break };
+        next = table.linked(id);
+        let Some(subject) = table.subject(id) else {
+            continue;
+        };
+        let Some(device) = resource.device(subject.volume) else {
+            continue;
+        };
+        let frozen = device.policy().frozen;
+        match table.apply(id, Event::BarrierAck, frozen) {
+            Ok(duties) => device.perform(id, subject.sector, subject.bytes, duties),
+            Err(_) => return Err(Conn::ProtocolError),
+        }
+    }
+    resource.complete_flushes(number);
+    Ok(())
+}

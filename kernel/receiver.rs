@@ -1,0 +1,613 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The receiver of an established link: the one thread that reads from the data socket.
+//!
+//! Packets are found in a read-ahead buffer. It reads a little more than the packet at hand needs,
+//! so that a small packet mostly costs no call of its own, while the data of a large one goes from
+//! the socket to its pages without being copied once more.
+
+use core::sync::atomic::Ordering;
+use drbd_core::config::NetConf;
+use drbd_core::peer::{settings, Event as Told};
+use drbd_core::request::range::Work;
+use drbd_core::request::slots::SlotId;
+use drbd_core::request::word::{Event, Outcome};
+use drbd_core::state::{Conn, Disk};
+use drbd_core::wire::{
+    next_frame, BitmapCursor, BlockRange, BlockRequest, Command, Context, Data, DataReply, Framing,
+    Packet, Phase, ProtocolSettings, Reaction, Socket as Which, Trim, WireError, WriteFlags,
+};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::bitmap::Merge;
+use crate::connect::recv_exact;
+use crate::device::Device;
+use crate::link::Link;
+use crate::peer_io::{self, PeerIo, Purpose};
+use crate::resource::Resource;
+use crate::sys::bio::{OpFlags, OwnedBio, Status};
+use crate::sys::data::Data as Pages;
+use crate::sys::log::{log, Level};
+use crate::sys::socket::RecvOpts;
+use crate::sys::time::ms_to_jiffies;
+use crate::sys::Wait;
+
+/// Bytes of the read-ahead buffer.
+const BUFFER: usize = 8192;
+/// How much is read beyond what the packet at hand needs.
+const AHEAD: usize = 128;
+
+/// Why the link ends.
+enum End {
+    /// For this reason; another attempt follows.
+    Broken(Conn),
+    /// No attempt will do better.
+    Incompatible,
+}
+
+type Handled = Result<(), End>;
+
+const PROTOCOL_ERROR: End = End::Broken(Conn::ProtocolError);
+
+/// Reads packets until the link ends.
+pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
+    let Some(net) = resource.view(|v| v.net.clone()) else {
+        return;
+    };
+    let Ok(buffer) = KVec::from_elem(0_u8, BUFFER, GFP_KERNEL) else {
+        return;
+    };
+    let context = link.context(Which::Data, Phase::Established);
+    let mut receiver = Receiver {
+        resource,
+        link,
+        net,
+        context,
+        buffer,
+        start: 0,
+        end: 0,
+        cursor: None,
+    };
+    match receiver.work() {
+        Ok(()) => {}
+        Err(_) if link.is_down() => {}
+        Err(End::Broken(reason)) => resource.feed(Told::LinkBroken(reason)),
+        Err(End::Incompatible) => resource.feed(Told::CannotListen),
+    }
+}
+
+struct Receiver<'a> {
+    resource: &'a Arc<Resource>,
+    link: &'a Arc<Link>,
+    net: NetConf,
+    context: Context,
+    buffer: KVec<u8>,
+    start: usize,
+    end: usize,
+    /// The bitmap that is being received.
+    cursor: Option<BitmapCursor>,
+}
+
+impl Receiver<'_> {
+    fn work(&mut self) -> Handled {
+        // The window is taken out of `self` while a packet borrows from it.
+        let mut buffer = core::mem::take(&mut self.buffer);
+        loop {
+            let window = buffer.get(self.start..self.end).unwrap_or_default();
+            let frame = match next_frame(window, &self.context) {
+                Ok(Framing::NeedMore { total }) => {
+                    self.read_more(&mut buffer, total)?;
+                    continue;
+                }
+                Ok(Framing::Packet(frame)) => frame,
+                Err(e) => return Err(self.refuse(&e)),
+            };
+            let packet = match Packet::decode(&frame, &self.context) {
+                Ok(packet) => packet,
+                Err(e) => return Err(self.refuse(&e)),
+            };
+            let ahead = window.get(frame.consumed..).unwrap_or_default();
+            let used = self.packet(frame.header.volume, packet, frame.bulk, ahead)?;
+            self.start = self
+                .start
+                .saturating_add(frame.consumed)
+                .saturating_add(used);
+        }
+    }
+
+    fn refuse(&self, error: &WireError) -> End {
+        log!(Level::Error, **self.resource, "data socket: {}", error);
+        match self.context.reaction(error) {
+            Reaction::Disconnecting => End::Incompatible,
+            Reaction::NetworkFailure => End::Broken(Conn::NetworkFailure),
+            _ => PROTOCOL_ERROR,
+        }
+    }
+
+    /// Reads until the window has `total` bytes, and up to a little more.
+    fn read_more(&mut self, buffer: &mut KVec<u8>, total: usize) -> Handled {
+        buffer.copy_within(self.start..self.end, 0);
+        self.end = self.end.saturating_sub(self.start);
+        self.start = 0;
+        while self.end < total {
+            let limit = total.saturating_add(AHEAD).min(BUFFER);
+            let room = buffer.get_mut(self.end..limit).unwrap_or_default();
+            match self.link.data.recv(room, RecvOpts::default()) {
+                Ok(0) => {
+                    if !self.link.is_down() {
+                        log!(Level::Info, **self.resource, "sock was shut down by peer");
+                    }
+                    return Err(End::Broken(Conn::BrokenPipe));
+                }
+                Ok(got) => self.end = self.end.saturating_add(got),
+                Err(_) => return Err(End::Broken(Conn::BrokenPipe)),
+            }
+            self.link.heard();
+        }
+        Ok(())
+    }
+
+    /// Handles a packet; gives how many bytes of `ahead`, what is in the buffer behind it, it took.
+    fn packet(
+        &mut self,
+        vnr: u16,
+        packet: Packet<'_>,
+        bulk: u32,
+        ahead: &[u8],
+    ) -> Result<usize, End> {
+        match packet {
+            Packet::Data(data) => self.data(vnr, data, ahead),
+            Packet::DataReply(reply) => self.data_reply(vnr, reply, ahead),
+            Packet::RsDataReply(reply) => self.resync_reply(vnr, reply, ahead),
+            _ if bulk != 0 => Err(PROTOCOL_ERROR),
+            other => self.small(vnr, other).map(|()| 0),
+        }
+    }
+
+    fn small(&mut self, vnr: u16, packet: Packet<'_>) -> Handled {
+        let resource = self.resource;
+        match packet {
+            Packet::Barrier(b) => return self.barrier(u32::from_ne_bytes(b.barrier.0)),
+            Packet::DataRequest(r) => return self.read_request(vnr, r, Purpose::Read),
+            Packet::RsDataRequest(r) | Packet::RsThinReq(r) => {
+                return self.read_request(vnr, r, Purpose::ResyncRead);
+            }
+            Packet::Trim(t) => return self.zero_out(vnr, t, Command::Trim),
+            Packet::Zeroes(t) => return self.zero_out(vnr, t, Command::Zeroes),
+            Packet::OutOfSync(d) => {
+                self.device(vnr)?
+                    .mark_out_of_sync(d.range.sector(), d.range.size());
+            }
+            Packet::Bitmap(words) => {
+                return self.bitmap(vnr, |cursor, context, bits| {
+                    cursor.take_plain(words, &context.agreed, &mut Merge(bits))
+                })
+            }
+            Packet::CompressedBitmap(code) => {
+                return self.bitmap(vnr, |cursor, _, bits| {
+                    cursor.take_compressed(&code, &mut Merge(bits))
+                })
+            }
+            Packet::Protocol(p) => self.protocol(&p),
+            Packet::SyncParam(p) => {
+                let compatible = settings::same_algorithms(&self.net, &p);
+                resource.feed(Told::SyncParam { vnr, compatible });
+            }
+            Packet::Sizes(s) => resource.feed(Told::Sizes(vnr, s)),
+            Packet::Uuids(u) => resource.feed(Told::Uuids(vnr, u)),
+            Packet::State(s) => resource.feed(Told::State(vnr, s.state)),
+            Packet::SyncUuid(u) => resource.feed(Told::SyncUuid(vnr, u.uuid)),
+            Packet::StateChgReq(r) => resource.feed(Told::ChangeRequest(vnr, r.change)),
+            Packet::ConnStChgReq(r) => resource.feed(Told::ConnChangeRequest(r.change)),
+            Packet::UnplugRemote | Packet::DelayProbe(_) => {}
+            _ => return Err(PROTOCOL_ERROR),
+        }
+        Ok(())
+    }
+
+    fn protocol(&mut self, p: &ProtocolSettings<'_>) {
+        if let Some(what) = settings::incompatible_setting(&self.net, p) {
+            log!(
+                Level::Error,
+                **self.resource,
+                "incompatible {} settings",
+                what
+            );
+        } else {
+            let alg = p
+                .integrity_alg
+                .filter(|alg| !alg.is_empty())
+                .unwrap_or("(none)");
+            log!(
+                Level::Info,
+                **self.resource,
+                "peer data-integrity-alg: {}",
+                alg
+            );
+        }
+        self.resource
+            .feed(Told::Protocol(settings::protocol_verdict(&self.net, p)));
+    }
+
+    fn device(&self, vnr: u16) -> Result<Arc<Device>, End> {
+        self.resource.device(vnr).ok_or(PROTOCOL_ERROR)
+    }
+
+    fn check(&self, device: &Device, range: &BlockRange) -> Handled {
+        if range.fits(device.size.load(Ordering::Acquire)) {
+            return Ok(());
+        }
+        log!(
+            Level::Error,
+            *device,
+            "request from peer beyond end of local disk: {}s +{}",
+            range.sector(),
+            range.size()
+        );
+        Err(PROTOCOL_ERROR)
+    }
+
+    /// Moves the data of a packet to its pages; gives how much of it was in the buffer.
+    fn fill(&mut self, pages: Pages<'_>, ahead: &[u8]) -> Result<usize, End> {
+        let mine = ahead
+            .get(..ahead.len().min(pages.len() as usize))
+            .unwrap_or_default();
+        let used = pages.copy_from(mine);
+        let mut rest = pages.skip(used as u32);
+        while !rest.is_empty() {
+            let how = RecvOpts {
+                wait_all: true,
+                ..RecvOpts::default()
+            };
+            match self.link.data.recv_data(rest, how) {
+                Ok(0) | Err(_) => return Err(End::Broken(Conn::BrokenPipe)),
+                Ok(got) => rest = rest.skip(got as u32),
+            }
+            self.link.heard();
+        }
+        Ok(used)
+    }
+
+    /// Reads data that nobody wants.
+    fn drain(&mut self, bytes: u32, ahead: &[u8]) -> Result<usize, End> {
+        let used = ahead.len().min(bytes as usize);
+        let mut left = (bytes as usize).saturating_sub(used);
+        let mut sink = [0; 512];
+        while left > 0 {
+            let piece = sink.get_mut(..left.min(512)).unwrap_or_default();
+            recv_exact(&self.link.data, piece).map_err(|_| End::Broken(Conn::BrokenPipe))?;
+            left = left.saturating_sub(piece.len());
+        }
+        Ok(used)
+    }
+
+    fn object(
+        &self,
+        device: &Arc<Device>,
+        purpose: Purpose,
+        range: &BlockRange,
+        id: drbd_core::wire::BlockId,
+    ) -> Result<OwnedBio<PeerIo>, End> {
+        let io = PeerIo::new(
+            device.clone(),
+            self.link.clone(),
+            purpose,
+            range.sector(),
+            range.size(),
+            id,
+        );
+        crate::peer_ios()
+            .alloc_buffer(range.size(), Wait::Yes, io)
+            .map_err(|io| {
+                io.over.io_ends();
+                End::Broken(Conn::NetworkFailure)
+            })
+    }
+
+    /// A write of the peer's application.
+    fn data(&mut self, vnr: u16, data: Data, ahead: &[u8]) -> Result<usize, End> {
+        let device = self.device(vnr)?;
+        self.check(&device, &data.range)?;
+        let flags = WriteFlags::from_wire(
+            Command::Data,
+            data.flags,
+            &self.context.agreed,
+            self.net.wire_protocol,
+        )
+        .map_err(|e| self.refuse(&e))?;
+        device
+            .counters
+            .recv
+            .fetch_add(u64::from(data.range.sectors()), Ordering::Relaxed);
+        if !device.policy().local_write {
+            return self.refuse_write(&device, &data, ahead);
+        }
+        let disk_flags = OpFlags::NONE
+            .with(if flags.sync {
+                OpFlags::SYNC
+            } else {
+                OpFlags::NONE
+            })
+            .with(if flags.fua {
+                OpFlags::FUA
+            } else {
+                OpFlags::NONE
+            })
+            .with(if flags.preflush {
+                OpFlags::PREFLUSH
+            } else {
+                OpFlags::NONE
+            });
+        let epoch = self.link.epochs.lock().open();
+        let purpose = Purpose::Write {
+            epoch,
+            ack: flags.ack,
+            may_set_in_sync: flags.may_set_in_sync,
+            flags: disk_flags,
+        };
+        let mut bio = self.object(&device, purpose, &data.range, data.block_id)?;
+        let used = match self.fill(bio.data(), ahead) {
+            Ok(used) => used,
+            Err(end) => {
+                peer_io::finish(bio);
+                return Err(end);
+            }
+        };
+        device.counters.unacked.fetch_add(1, Ordering::Relaxed);
+        if flags.ack.receive() {
+            self.link.received(&bio);
+        }
+        if !device.policy().peer_has_disk {
+            // The peer keeps no copy: ours is the only one.
+            device.mark_out_of_sync(bio.sector, bio.bytes);
+        }
+        self.take_range(&device, &mut bio, Work::PeerWrite)?;
+        // Only this thread closes epochs, so it is still the one that is open. Held under the
+        // mutex: a release that comes later finds it.
+        let mut epochs = self.link.epochs.lock();
+        let (_, now) = epochs.join();
+        if now {
+            drop(epochs);
+            peer_io::submit_write(bio);
+        } else {
+            let _ = self.link.held.push(bio);
+        }
+        Ok(used)
+    }
+
+    /// There is no disk to write to: the peer is told, and the write counts in its epoch.
+    fn refuse_write(
+        &mut self,
+        device: &Arc<Device>,
+        data: &Data,
+        ahead: &[u8],
+    ) -> Result<usize, End> {
+        let used = self.drain(data.range.size(), ahead)?;
+        self.link.epochs.lock().count_only();
+        self.link.cannot(device, &data.range, data.block_id);
+        Ok(used)
+    }
+
+    /// Takes the range of the peer's I/O. Who is in the way is local I/O that ends by itself.
+    fn take_range(&self, device: &Arc<Device>, bio: &mut OwnedBio<PeerIo>, work: Work) -> Handled {
+        let (sector, bytes) = (bio.sector, bio.bytes);
+        let mut tickets = None;
+        device.idle.wait_idle(|| {
+            tickets = device.ranges.take(sector, bytes, work, || {}).ok();
+            tickets.is_some() || self.link.is_down()
+        });
+        match (tickets, bio.data_mut()) {
+            (Some(tickets), Some(io)) => {
+                io.tickets = tickets;
+                Ok(())
+            }
+            (Some(tickets), None) => {
+                device.release_range(tickets);
+                Err(PROTOCOL_ERROR)
+            }
+            (None, _) => Err(End::Broken(Conn::NetworkFailure)),
+        }
+    }
+
+    fn barrier(&mut self, number: u32) -> Handled {
+        loop {
+            if self.link.epochs.lock().barrier(number).is_ok() {
+                break;
+            }
+            // The ack sender wakes us when a barrier ack has gone out.
+            self.link
+                .quiet
+                .wait_idle_timeout(ms_to_jiffies(10), || self.link.is_down());
+            if self.link.is_down() {
+                return Err(End::Broken(Conn::NetworkFailure));
+            }
+        }
+        self.link.barrier_news.store(true, Ordering::Release);
+        self.link.answers.wake_all();
+        Ok(())
+    }
+
+    /// The peer wants to read: its application, or as target of a resync.
+    fn read_request(&mut self, vnr: u16, request: BlockRequest, purpose: Purpose) -> Handled {
+        let device = self.device(vnr)?;
+        self.check(&device, &request.range)?;
+        let bio = self.object(&device, purpose, &request.range, request.block_id)?;
+        device.counters.unacked.fetch_add(1, Ordering::Relaxed);
+        if self.resource.state_of(vnr).disk != Disk::UpToDate {
+            bio.fail();
+            peer_io::pass_on(bio);
+            return Ok(());
+        }
+        match purpose {
+            Purpose::ResyncRead => crate::resync::read_for_target(&device, bio),
+            _ => peer_io::submit_read(bio),
+        }
+        Ok(())
+    }
+
+    /// The data of a read that our application waits for.
+    fn data_reply(&mut self, vnr: u16, reply: DataReply, ahead: &[u8]) -> Result<usize, End> {
+        let device = self.device(vnr)?;
+        let id = SlotId::from_wire(reply.block_id.to_u64());
+        let plane = &self.resource.plane;
+        let table = plane.table();
+        let asked = table.subject(id).is_some_and(|s| {
+            s.volume == vnr && s.sector == reply.range.sector() && s.bytes == reply.range.size()
+        }) && table
+            .word(id)
+            .is_some_and(|w| !w.is_write() && w.net_pending());
+        let upper = if asked { plane.take_upper(id) } else { None };
+        let Some((upper, started)) = upper else {
+            return Err(PROTOCOL_ERROR);
+        };
+        let used = match self.fill(upper.data(), ahead) {
+            Ok(used) => used,
+            Err(end) => {
+                // The link is gone: whoever ends its requests finds this one as it was.
+                plane.settle_in(id, upper, started);
+                return Err(end);
+            }
+        };
+        device
+            .counters
+            .recv
+            .fetch_add(u64::from(reply.range.sectors()), Ordering::Relaxed);
+        device.counters.pending_done();
+        let frozen = device.policy().frozen;
+        match table.apply(id, Event::DataReceived, frozen) {
+            Ok(duties) if duties.complete == Some(Outcome::Success) => {
+                device.end(upper, started, Status::OK);
+                device.perform(id, reply.range.sector(), reply.range.size(), duties);
+            }
+            Ok(duties) => {
+                plane.settle_in(id, upper, started);
+                device.perform(id, reply.range.sector(), reply.range.size(), duties);
+            }
+            Err(_) => device.end(upper, started, Status::IO_ERROR),
+        }
+        Ok(used)
+    }
+
+    /// A resync block that we asked for.
+    fn resync_reply(&mut self, vnr: u16, reply: DataReply, ahead: &[u8]) -> Result<usize, End> {
+        let device = self.device(vnr)?;
+        self.check(&device, &reply.range)?;
+        let Some(wanted) = crate::resync::arrived(&device, &reply.range) else {
+            return Err(PROTOCOL_ERROR);
+        };
+        device
+            .counters
+            .recv
+            .fetch_add(u64::from(reply.range.sectors()), Ordering::Relaxed);
+        let result = self.write_resync_block(&device, &reply, ahead);
+        device.release_range(wanted);
+        result
+    }
+
+    fn write_resync_block(
+        &mut self,
+        device: &Arc<Device>,
+        reply: &DataReply,
+        ahead: &[u8],
+    ) -> Result<usize, End> {
+        let mut bio = self.object(device, Purpose::ResyncWrite, &reply.range, reply.block_id)?;
+        let filled = self.fill(bio.data(), ahead);
+        let taken = match filled {
+            Ok(_) => self.take_range(device, &mut bio, Work::ResyncIo),
+            Err(_) => Ok(()),
+        };
+        match (filled, taken) {
+            (Ok(used), Ok(())) => {
+                device.counters.unacked.fetch_add(1, Ordering::Relaxed);
+                peer_io::submit_write(bio);
+                Ok(used)
+            }
+            (Err(end), _) | (_, Err(end)) => {
+                peer_io::finish(bio);
+                Err(end)
+            }
+        }
+    }
+
+    /// P_TRIM and P_ZEROES: the range reads as zeroes afterwards. Nothing else of this connection
+    /// is on its way to a disk meanwhile.
+    fn zero_out(&mut self, vnr: u16, trim: Trim, command: Command) -> Handled {
+        let device = self.device(vnr)?;
+        let range = trim.range;
+        self.check(&device, &range)?;
+        let flags = WriteFlags::from_wire(
+            command,
+            trim.flags,
+            &self.context.agreed,
+            self.net.wire_protocol,
+        )
+        .map_err(|e| self.refuse(&e))?;
+        if !device.policy().local_write {
+            self.link.epochs.lock().count_only();
+            self.link.cannot(&device, &range, trim.block_id);
+            return Ok(());
+        }
+        let (epoch, _) = self.link.epochs.lock().join();
+        self.link
+            .quiet
+            .wait_idle(|| self.link.is_down() || self.link.active.load(Ordering::Acquire) == 0);
+        let purpose = Purpose::Write {
+            epoch,
+            ack: flags.ack,
+            may_set_in_sync: flags.may_set_in_sync,
+            flags: OpFlags::NONE,
+        };
+        let io = PeerIo::new(
+            device.clone(),
+            self.link.clone(),
+            purpose,
+            range.sector(),
+            range.size(),
+            trim.block_id,
+        );
+        let Ok(bio) = crate::peer_ios().alloc_buffer(0, Wait::Yes, io) else {
+            return Err(End::Broken(Conn::NetworkFailure));
+        };
+        device.counters.unacked.fetch_add(1, Ordering::Relaxed);
+        if flags.ack.receive() {
+            self.link.received(&bio);
+        }
+        let done = device.local().ok_or(EIO).and_then(|local| {
+            local
+                .data
+                .zero_out(range.sector(), u64::from(range.sectors()), false)
+        });
+        if done.is_err() {
+            bio.fail();
+            device.local_error(true);
+            device.kick();
+        }
+        peer_io::pass_on(bio);
+        Ok(())
+    }
+
+    /// A part of the peer's bitmap.
+    fn bitmap(
+        &mut self,
+        vnr: u16,
+        take: impl FnOnce(&mut BitmapCursor, &Context, &crate::bitmap::Bits) -> Result<bool, WireError>,
+    ) -> Handled {
+        let device = self.device(vnr)?;
+        let bits = device.bits().ok_or(PROTOCOL_ERROR)?;
+        let state = self.resource.state_of(vnr).conn;
+        if !matches!(state, Conn::WFBitMapS | Conn::WFBitMapT) {
+            return Err(PROTOCOL_ERROR);
+        }
+        let mut cursor = self.cursor.take().unwrap_or(BitmapCursor::new(bits.len()));
+        let done = take(&mut cursor, &self.context, &bits).map_err(|e| self.refuse(&e))?;
+        if done {
+            self.context.phase = Phase::Established;
+            self.resource.feed(Told::BitmapReceived(vnr));
+        } else {
+            self.context.phase = Phase::Bitmap { volume: vnr };
+            self.cursor = Some(cursor);
+        }
+        Ok(())
+    }
+}

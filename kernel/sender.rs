@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The sender: the one thread that writes to the data socket.
+//!
+//! It takes what was queued since it looked last, in order, and gives epochs to writes as it takes
+//! them; so the order on the wire is the order of taking, and admission needs no lock. Headers of
+//! a run of packets are gathered in one buffer; the pages of a write go to the socket themselves
+//! (protocols B and C) or are copied (A, whose writes complete before the peer has them).
+//!
+//! Answers to the peer's reads go first: a write that waited for a resync read must come after its
+//! answer on the wire.
+
+use core::sync::atomic::Ordering;
+use drbd_core::config::{DiskConf, NetConf};
+use drbd_core::peer::{settings, Event as Told, Send};
+use drbd_core::request::epoch::{ClosedEpoch, SendEpoch};
+use drbd_core::request::slots::SlotId;
+use drbd_core::request::word::Event;
+use drbd_core::state::Conn;
+use drbd_core::wire::{
+    Barrier, BarrierNr, BitmapCursor, BlockDesc, BlockId, BlockRange, BlockRequest, Data,
+    DataReply, Packet, State, StateRequest, SyncUuid, WriteFlags,
+};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use crate::device::Device;
+use crate::link::Link;
+use crate::peer_io::{self, PeerIo, Purpose};
+use crate::plane::{Kind, Req};
+use crate::resource::{Resource, CLOSE_ANY, CLOSE_THIS};
+use crate::sys::bio::{OwnedBio, UpperHold};
+use crate::sys::data::Data as Pages;
+use crate::sys::log::{log, Level};
+use crate::sys::memalloc::{NoIo, NoReclaim};
+use crate::sys::socket::SendOpts;
+
+/// Bytes of the buffer for headers and small packets.
+const BUFFER: usize = 8192;
+/// The longest packet without bulk data.
+const PACKET_MAX: usize = 4096;
+
+/// The body of the sender thread.
+pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
+    let _noio = NoIo::enter();
+    let _reserves = NoReclaim::enter();
+    let Some(net) = resource.view(|v| v.net.clone()) else {
+        return;
+    };
+    let Ok(mut sender) = Sender::new(resource, link, net) else {
+        resource.feed(Told::LinkBroken(Conn::NetworkFailure));
+        return;
+    };
+    if sender.work().is_err() && !link.is_down() {
+        resource.feed(Told::LinkBroken(Conn::BrokenPipe));
+    }
+}
+
+struct Sender<'a> {
+    resource: &'a Arc<Resource>,
+    link: &'a Arc<Link>,
+    net: NetConf,
+    epoch: SendEpoch,
+    /// Headers and small packets that are not sent yet.
+    buffer: KVec<u8>,
+    /// The socket holds back a small rest, because more was announced.
+    held_back: bool,
+    /// Requests whose packets are complete once the buffer is sent.
+    sent: KVec<(Arc<Device>, SlotId)>,
+}
+
+impl<'a> Sender<'a> {
+    fn new(resource: &'a Arc<Resource>, link: &'a Arc<Link>, net: NetConf) -> Result<Self> {
+        let number = resource.open_epoch.load(Ordering::Relaxed).wrapping_add(1);
+        resource.open_epoch.store(number, Ordering::Release);
+        Ok(Self {
+            resource,
+            link,
+            net,
+            epoch: SendEpoch::new(number),
+            buffer: KVec::with_capacity(BUFFER, GFP_KERNEL)?,
+            held_back: false,
+            sent: KVec::with_capacity(256, GFP_KERNEL)?,
+        })
+    }
+
+    fn work(&mut self) -> Result {
+        let (resource, link) = (self.resource, self.link);
+        loop {
+            let resync_due = crate::resync::next_tick(resource);
+            resource.sender.wait_idle_timeout(resync_due, || {
+                link.is_down()
+                    || !resource.plane.queue.is_empty()
+                    || !link.read.is_empty()
+                    || self.epoch_is_to_be_closed()
+                    || resource.has_resync_news()
+            });
+            if link.is_down() {
+                return Ok(());
+            }
+            // What was queued after an answer was pushed is behind it on the wire.
+            let batch = resource.plane.queue.take_all();
+            for bio in link.read.take_all() {
+                self.answer_read(bio)?;
+            }
+            for item in batch {
+                self.item(&item)?;
+            }
+            if self.epoch_is_to_be_closed() {
+                self.close_epoch()?;
+            }
+            crate::resync::tick(resource, |device, range| self.request_block(device, range))?;
+            self.flush(false)?;
+            self.tell_news();
+        }
+    }
+
+    fn tell_news(&self) {
+        let news = self.resource.take_resync_news();
+        if news == 0 {
+            return;
+        }
+        for device in self.resource.devices().iter() {
+            if news >> (device.vnr % 64) & 1 == 1 {
+                let failed = crate::resync::take_failed(device);
+                self.resource.feed(Told::ResyncProgress {
+                    vnr: device.vnr,
+                    failed,
+                });
+            }
+        }
+    }
+
+    fn epoch_is_to_be_closed(&self) -> bool {
+        let wanted = self.resource.close_request.load(Ordering::Acquire);
+        wanted & CLOSE_ANY != 0
+            || (wanted & CLOSE_THIS != 0 && wanted as u32 == self.epoch.number())
+    }
+
+    /// Closes the open epoch, if it has writes, and says so to the peer.
+    fn close_epoch(&mut self) -> Result {
+        self.resource.close_request.store(0, Ordering::Release);
+        let Some(closed) = self.epoch.close() else {
+            return Ok(());
+        };
+        self.resource
+            .open_epoch
+            .store(self.epoch.number(), Ordering::Release);
+        self.log_epoch(closed)?;
+        let barrier = BarrierNr::from_epoch(closed.number);
+        self.packet(0, &Packet::Barrier(Barrier { barrier }))
+    }
+
+    /// An ack may come as soon as the barrier is on the wire, so it is expected before.
+    fn log_epoch(&self, closed: ClosedEpoch) -> Result {
+        let mut closed = closed;
+        loop {
+            match self.resource.epochs.lock().push(closed) {
+                Ok(()) => return Ok(()),
+                Err(back) => closed = back,
+            }
+            // Thousands of barriers without ack: the peer is too slow, wait for it.
+            let room = || self.link.is_down() || self.resource.epochs.lock().has_room();
+            self.resource.sender.wait_idle(room);
+            if self.link.is_down() {
+                return Err(ENOTCONN);
+            }
+        }
+    }
+
+    fn item(&mut self, item: &Req) -> Result {
+        match (&item.kind, &item.device) {
+            (Kind::Control(packet), _) => self.control(packet),
+            (Kind::Write { slot, flags, hold }, Some(device)) => match hold {
+                Some(hold) => self.write(device, *slot, *flags, hold),
+                None => self.note(device, *slot),
+            },
+            (Kind::Read { slot }, Some(device)) => self.read(device, *slot),
+            (Kind::Flush { slot }, Some(device)) => self.flush_request(device, *slot),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(
+        &mut self,
+        device: &Arc<Device>,
+        slot: SlotId,
+        flags: WriteFlags,
+        hold: &UpperHold,
+    ) -> Result {
+        let table = self.resource.plane.table();
+        let Some(subject) = table.subject(slot) else {
+            return Ok(());
+        };
+        if self.epoch_is_to_be_closed() || self.epoch.writes() >= self.net.max_epoch_size {
+            self.close_epoch()?;
+        }
+        self.epoch.add(&table, slot);
+        let pages = hold.data();
+        let packet = Packet::Data(Data {
+            range: range(subject.sector, subject.bytes)?,
+            block_id: BlockId::from_u64(slot.to_wire()),
+            seq_num: device.next_seq(),
+            flags: flags.to_wire(&self.link.agreed),
+        });
+        device
+            .counters
+            .send
+            .fetch_add(u64::from(subject.bytes >> 9), Ordering::Relaxed);
+        self.packet(device.vnr, &packet)?;
+        // A page that travels itself may change while it does: that is the application's business
+        // as long as it has no answer. Protocol A answers before the peer has the data.
+        let splice = flags.ack.receive() || flags.ack.write();
+        self.pages(pages, splice)?;
+        device.request_event(slot, Event::HandedToSocket);
+        Ok(())
+    }
+
+    fn note(&mut self, device: &Arc<Device>, slot: SlotId) -> Result {
+        let Some(subject) = self.resource.plane.table().subject(slot) else {
+            return Ok(());
+        };
+        if self.epoch_is_to_be_closed() {
+            self.close_epoch()?;
+        }
+        let range = range(subject.sector, subject.bytes)?;
+        self.packet(device.vnr, &Packet::OutOfSync(BlockDesc { range }))?;
+        self.after_flush(device, slot)
+    }
+
+    fn read(&mut self, device: &Arc<Device>, slot: SlotId) -> Result {
+        let Some(subject) = self.resource.plane.table().subject(slot) else {
+            return Ok(());
+        };
+        if self.epoch_is_to_be_closed() {
+            self.close_epoch()?;
+        }
+        let request = BlockRequest {
+            range: range(subject.sector, subject.bytes)?,
+            block_id: BlockId::from_u64(slot.to_wire()),
+        };
+        self.packet(device.vnr, &Packet::DataRequest(request))?;
+        self.after_flush(device, slot)
+    }
+
+    /// An empty flush waits for the barrier acks of all epochs before it.
+    fn flush_request(&mut self, device: &Arc<Device>, slot: SlotId) -> Result {
+        self.close_epoch()?;
+        let last = self.resource.epochs.lock().youngest();
+        let waits = match last {
+            Some(epoch) => {
+                self.resource
+                    .flushes
+                    .lock()
+                    .push((epoch, slot), GFP_ATOMIC)
+                    .is_ok()
+                    && self.resource.epochs.lock().youngest() == Some(epoch)
+            }
+            None => false,
+        };
+        self.flush(false)?;
+        device.request_event(slot, Event::HandedToSocket);
+        if !waits {
+            // No epoch waits (any more): the peer's disk has all of it.
+            self.resource.forget_flush(slot);
+            device.request_event(slot, Event::BarrierAck);
+        }
+        Ok(())
+    }
+
+    fn answer_read(&mut self, bio: OwnedBio<PeerIo>) -> Result {
+        let reply = DataReply {
+            range: range(bio.sector, bio.bytes)?,
+            block_id: bio.block_id,
+        };
+        let device = bio.device.clone();
+        if bio.has_failed() {
+            // The negative answer goes out on the other socket.
+            let _ = self.link.done.push(bio);
+            self.link.answers.wake_all();
+            return Ok(());
+        }
+        let packet = match bio.purpose {
+            Purpose::ResyncRead => {
+                device.counters.rs_pending.fetch_add(1, Ordering::Relaxed);
+                Packet::RsDataReply(reply)
+            }
+            _ => Packet::DataReply(reply),
+        };
+        device
+            .counters
+            .send
+            .fetch_add(u64::from(bio.bytes >> 9), Ordering::Relaxed);
+        self.packet(device.vnr, &packet)?;
+        self.pages(bio.data(), true)?;
+        device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
+        // From here on writes of the range may follow on the wire.
+        peer_io::finish(bio);
+        Ok(())
+    }
+
+    /// Asks the source of a resync for a block.
+    fn request_block(&mut self, device: &Arc<Device>, range: BlockRange) -> Result {
+        let request = BlockRequest {
+            range,
+            block_id: BlockId::SYNCER,
+        };
+        self.packet(device.vnr, &Packet::RsDataRequest(request))
+    }
+
+    fn control(&mut self, packet: &Send) -> Result {
+        match *packet {
+            Send::Protocol {
+                discard_my_data,
+                dry_run,
+            } => {
+                let net = self.net.clone();
+                let own = settings::own_protocol(&net, discard_my_data, dry_run);
+                self.packet(0, &Packet::Protocol(own))
+            }
+            Send::SyncParam(vnr) => {
+                let net = self.net.clone();
+                let local = self.resource.device(vnr).and_then(|d| d.local());
+                let disk = local.map_or_else(DiskConf::default, |l| l.conf());
+                let version = self.link.agreed.version;
+                let own = settings::own_sync_param(&net, &disk, version);
+                self.packet(vnr, &Packet::SyncParam(own))
+            }
+            Send::Sizes { vnr, sizes } => self.packet(vnr, &Packet::Sizes(sizes)),
+            Send::Uuids { vnr, uuids } => self.packet(vnr, &Packet::Uuids(uuids)),
+            Send::State(vnr, state) => self.packet(vnr, &Packet::State(State { state })),
+            Send::SyncUuid(vnr, uuid) => self.packet(vnr, &Packet::SyncUuid(SyncUuid { uuid })),
+            Send::ChangeRequest(vnr, change) => {
+                self.packet(vnr, &Packet::StateChgReq(StateRequest { change }))
+            }
+            Send::ConnChangeRequest(change) => {
+                self.packet(0, &Packet::ConnStChgReq(StateRequest { change }))
+            }
+            Send::Bitmap(vnr) => self.bitmap(vnr),
+            // These go out on the meta socket.
+            Send::ChangeReply(..) | Send::ConnChangeReply(_) | Send::Ping => Ok(()),
+        }?;
+        self.flush(false)
+    }
+
+    /// The whole bitmap of a volume. Bits that are set meanwhile are told by notes behind it.
+    fn bitmap(&mut self, vnr: u16) -> Result {
+        let Some(bits) = self.resource.device(vnr).and_then(|d| d.bits()) else {
+            return Ok(());
+        };
+        let mut cursor = BitmapCursor::new(bits.len());
+        while !cursor.is_done() {
+            self.flush(true)?;
+            self.buffer.resize(PACKET_MAX, 0, GFP_KERNEL)?;
+            let (agreed, rle) = (&self.link.agreed, self.net.use_rle);
+            let sent = cursor
+                .emit_next(&&*bits, vnr, agreed, rle, &mut self.buffer)
+                .map_err(|_| EINVAL)?;
+            self.buffer.truncate(sent.size);
+        }
+        self.flush(false)
+    }
+
+    /// Puts a packet into the buffer.
+    fn packet(&mut self, vnr: u16, packet: &Packet<'_>) -> Result {
+        if self.buffer.len().saturating_add(512) > BUFFER {
+            self.flush(true)?;
+        }
+        let at = self.buffer.len();
+        self.buffer.resize(at.saturating_add(512), 0, GFP_KERNEL)?;
+        let room = self.buffer.get_mut(at..).ok_or(EINVAL)?;
+        let size = packet
+            .emit(vnr, &self.link.agreed, 0, room)
+            .map_err(|_| EINVAL)?;
+        self.buffer.truncate(at.saturating_add(size));
+        Ok(())
+    }
+
+    /// The request's packet is complete when the buffer is sent.
+    fn after_flush(&mut self, device: &Arc<Device>, slot: SlotId) -> Result {
+        if self.sent.push((device.clone(), slot), GFP_KERNEL).is_err() {
+            self.flush(true)?;
+            device.request_event(slot, Event::HandedToSocket);
+        }
+        Ok(())
+    }
+
+    /// Sends what is in the buffer.
+    fn flush(&mut self, more: bool) -> Result {
+        if !self.buffer.is_empty() {
+            self.send_buffer(more)?;
+        }
+        if self.held_back && !more {
+            // Setting the option again sends what was held back.
+            self.link.data.set_no_delay();
+            self.held_back = false;
+        }
+        while let Some((device, slot)) = self.sent.pop() {
+            device.request_event(slot, Event::HandedToSocket);
+        }
+        Ok(())
+    }
+
+    fn send_buffer(&mut self, more: bool) -> Result {
+        let mut at = 0_usize;
+        let how = SendOpts {
+            more,
+            ..SendOpts::default()
+        };
+        let mut patience = self.patience();
+        while let Some(rest) = self.buffer.get(at..).filter(|rest| !rest.is_empty()) {
+            match self.link.data.send(rest, how) {
+                Ok(sent) => at = at.saturating_add(sent),
+                Err(e) => self.stalled(e, &mut patience)?,
+            }
+        }
+        self.buffer.clear();
+        self.held_back = more;
+        Ok(())
+    }
+
+    /// Sends the pages behind the header in the buffer.
+    fn pages(&mut self, pages: Pages<'_>, splice: bool) -> Result {
+        self.flush(true)?;
+        let mut rest = pages;
+        let mut patience = self.patience();
+        while !rest.is_empty() {
+            let how = SendOpts {
+                more: true,
+                splice,
+                ..SendOpts::default()
+            };
+            match self.link.data.send_data(rest, how) {
+                Ok(sent) => rest = rest.skip(sent as u32),
+                Err(e) => self.stalled(e, &mut patience)?,
+            }
+        }
+        self.held_back = true;
+        Ok(())
+    }
+
+    fn patience(&self) -> u32 {
+        self.net.ko_count
+    }
+
+    /// The socket took nothing for `timeout`: ask whether the peer lives, and give up after
+    /// `ko-count` times.
+    fn stalled(&self, error: Error, patience: &mut u32) -> Result {
+        if error != EAGAIN || self.link.is_down() {
+            return Err(error);
+        }
+        self.link.send_meta(Send::Ping);
+        if self.net.ko_count == 0 {
+            return Ok(());
+        }
+        *patience = patience.saturating_sub(1);
+        log!(
+            Level::Error,
+            **self.resource,
+            "[drbd_s/{}] sock_sendmsg time expired, ko = {}",
+            crate::sys::thread::current_pid(),
+            *patience
+        );
+        if *patience == 0 {
+            self.resource.feed(Told::LinkBroken(Conn::Timeout));
+            return Err(ETIMEDOUT);
+        }
+        Ok(())
+    }
+}
+
+fn range(sector: u64, bytes: u32) -> Result<BlockRange> {
+    BlockRange::new(sector, bytes, 1 << 20).map_err(|_| EINVAL)
+}
