@@ -3,6 +3,7 @@
 //! Block I/O on a RAM disk, and a disk of ours on top of it.
 
 use core::sync::atomic::{
+    AtomicBool,
     AtomicU32,
     Ordering, //
 };
@@ -39,7 +40,9 @@ use crate::sys::{
         Limits,
         Major, //
     },
+    llist::LList,
     page::OwnedPage,
+    time::ms_to_jiffies,
     wait::{
         new_wait_queue,
         WaitQueue, //
@@ -194,6 +197,9 @@ struct Mirror {
     #[pin]
     set: BioSet<Request>,
     backing: Option<Arc<BackingDev>>,
+    /// While it is set, bios are not carried out but put aside.
+    parking: AtomicBool,
+    parked: LList<UpperBio>,
     opens: AtomicU32,
     bios: AtomicU32,
 }
@@ -219,6 +225,8 @@ impl Mirror {
             try_pin_init!(Self {
                 set <- BioSet::new(4),
                 backing,
+                parking: AtomicBool::new(false),
+                parked: LList::new(),
                 opens: AtomicU32::new(0),
                 bios: AtomicU32::new(0),
             }),
@@ -227,10 +235,9 @@ impl Mirror {
     }
 }
 
-impl DiskOps for Mirror {
-    fn submit_bio(this: ArcBorrow<'_, Self>, upper: UpperBio) {
-        this.bios.fetch_add(1, Ordering::Relaxed);
-        let Some(backing) = &this.backing else {
+impl Mirror {
+    fn carry_out(&self, upper: UpperBio) {
+        let Some(backing) = &self.backing else {
             return upper.end(Status::IO_ERROR);
         };
         let start = upper.start_accounting();
@@ -238,7 +245,7 @@ impl DiskOps for Mirror {
         let request = Request {
             upper: UpperCell::empty(),
         };
-        let Ok(bio) = this.set.alloc(Wait::Yes, request) else {
+        let Ok(bio) = self.set.alloc(Wait::Yes, request) else {
             return upper.end(Status::IO_ERROR);
         };
         let flags = upper.flags().only(OpFlags::PASSED_ON);
@@ -249,6 +256,17 @@ impl DiskOps for Mirror {
             request.upper = UpperCell::new(upper);
         }
         ready.submit();
+    }
+}
+
+impl DiskOps for Mirror {
+    fn submit_bio(this: ArcBorrow<'_, Self>, upper: UpperBio) {
+        this.bios.fetch_add(1, Ordering::Relaxed);
+        if this.parking.load(Ordering::SeqCst) {
+            let _ = this.parked.push(upper);
+        } else {
+            this.carry_out(upper);
+        }
     }
 
     fn open(this: ArcBorrow<'_, Self>, write: bool) -> Result {
@@ -342,5 +360,46 @@ fn io_through(mirror: &Arc<Mirror>, below: &Arc<BackingDev>, holder: Holder) -> 
         check!(page.bytes().get(576..595) == Some(b"through and through"));
     }
     check!(bio::read_page(&upper, upper.sectors(), &mut page, 512, OpFlags::NONE).is_err());
+
+    // Parked: nothing ends until they are carried out, and each piece comes out in its order.
+    let ended = done.ended.load(Ordering::SeqCst);
+    mirror.parking.store(true, Ordering::SeqCst);
+    new()?.read(&upper, 0, OpFlags::NONE).submit();
+    check!(!done.queue.wait_timeout(ms_to_jiffies(20), || {
+        done.ended.load(Ordering::SeqCst) != ended
+    }));
+    mirror.parking.store(false, Ordering::SeqCst);
+    let mut sector = 0;
+    for parked in mirror.parked.take_all() {
+        check!(parked.sector() == sector && parked.op() == bio::Op::Read);
+        sector = sector.wrapping_add((parked.bytes() / 512).into());
+        check!(parked.data().len() == parked.bytes());
+        mirror.carry_out(parked);
+    }
+    check!(sector == 2048);
+    done.wait(ended.wrapping_add(1))?;
+
+    // A hold keeps a bio that was told to end; one that is forgotten ends with an error.
+    mirror.parking.store(true, Ordering::SeqCst);
+    let small = || {
+        set.alloc_buffer(4096, Wait::Yes, Plain(done.clone()))
+            .map_err(|_| ENOMEM)
+    };
+    let ended = done.ended.load(Ordering::SeqCst);
+    small()?.read(&upper, 0, OpFlags::NONE).submit();
+    let parked = mirror.parked.take_all().next().ok_or(EIO)?;
+    let (first, second) = (parked.hold(), parked.hold());
+    parked.end(Status::OK);
+    check!(first.data().len() == 4096);
+    drop(first);
+    check!(done.ended.load(Ordering::SeqCst) == ended);
+    check!(second.data().copy_from(&[1; 4096]) == 4096);
+    drop(second);
+    done.wait(ended.wrapping_add(1))?;
+    let ended = done.ended.load(Ordering::SeqCst);
+    small()?.read(&upper, 0, OpFlags::NONE).submit();
+    drop(mirror.parked.take_all());
+    check!(done.wait(ended.wrapping_add(1)) == Err(EIO));
+    mirror.parking.store(false, Ordering::SeqCst);
     Ok(())
 }

@@ -34,6 +34,7 @@ extern "C" {
     pub(super) fn shim_proc_remove(entry: *mut bindings::proc_dir_entry);
 
     pub(super) fn shim_page_address(page: *mut bindings::page) -> *mut c_void;
+    pub(super) fn shim_page_is_shared(page: *mut bindings::page) -> bool;
     pub(super) fn shim_sendpages_ok(page: *mut bindings::page, len: usize, offset: usize) -> bool;
     pub(super) fn shim_bdev_traits(bdev: *mut bindings::block_device, traits: *mut BackingTraits);
     pub(super) fn shim_bdev_name(bdev: *mut bindings::block_device, name: *mut c_char, size: usize);

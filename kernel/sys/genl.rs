@@ -189,7 +189,6 @@ impl<A: Admin> Family<A> {
                 } else {
                     0
                 },
-                validate: VALIDATE_NOTHING,
                 ..Default::default()
             };
             if op.doit {
@@ -388,9 +387,6 @@ impl<A: Admin> Family<A> {
         }
     }
 }
-
-/// Nothing about attributes is checked for us (`GENL_DONT_VALIDATE_*`).
-const VALIDATE_NOTHING: u8 = 0b111;
 
 /// The family is registered. Dropping this undoes it, and waits for operations that are running.
 /// Dumps that have begun keep the module loaded until their reader is done. May sleep.

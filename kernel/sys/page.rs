@@ -184,12 +184,22 @@ impl PagePool {
 
     /// Gives a page back. Any context.
     ///
+    /// A page that a socket still refers to (it was spliced, and the peer may ask for it again) is
+    /// not put into the reserve, from where it could be taken and changed: the socket frees it.
+    ///
     /// # Safety
     ///
     /// The page is an order-0 page, from [`PagePool::take`] or allocated otherwise, and ours.
     pub(super) unsafe fn give(&self, page: NonNull<bindings::page>) {
-        // SAFETY: By the type invariant the pool exists; by the requirement the page is ours.
-        unsafe { bindings::mempool_free(page.as_ptr().cast(), self.pool.as_ptr()) };
+        // SAFETY: By the requirement the page is ours. If we have the only reference, nobody can
+        // take another one. By the type invariant the pool exists.
+        unsafe {
+            if ffi::shim_page_is_shared(page.as_ptr()) {
+                bindings::__free_pages(page.as_ptr(), 0);
+            } else {
+                bindings::mempool_free(page.as_ptr().cast(), self.pool.as_ptr());
+            }
+        }
     }
 }
 

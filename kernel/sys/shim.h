@@ -49,6 +49,7 @@ struct shim_bdev_traits {
 };
 
 void *shim_page_address(struct page *page);
+bool shim_page_is_shared(struct page *page);
 bool shim_sendpages_ok(struct page *page, size_t len, size_t offset);
 void shim_bdev_traits(struct block_device *bdev, struct shim_bdev_traits *traits);
 void shim_bdev_name(struct block_device *bdev, char *name, size_t size);

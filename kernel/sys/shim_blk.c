@@ -11,6 +11,11 @@ void *shim_page_address(struct page *page)
 	return page_address(page);
 }
 
+bool shim_page_is_shared(struct page *page)
+{
+	return page_count(page) > 1;
+}
+
 bool shim_sendpages_ok(struct page *page, size_t len, size_t offset)
 {
 	return sendpages_ok(page, len, offset);
