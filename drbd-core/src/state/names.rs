@@ -32,7 +32,8 @@ pub const DISK_MASK: u8 = 15;
 macro_rules! state_enum {
     (
         $(#[$meta:meta])*
-        $name:ident, $what:literal: $($(#[$vmeta:meta])* $variant:ident = $value:literal, $text:literal;)*
+        $name:ident, $what:literal:
+        $($(#[$vmeta:meta])* $variant:ident = $value:literal, $text:literal;)*
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

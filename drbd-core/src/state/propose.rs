@@ -60,8 +60,9 @@ impl Transition {
 /// ```
 /// use drbd_core::state::{propose, Change, DeviceState, Facts, Mode, Refusal, Role};
 ///
-/// let refusal = propose(&Facts::NONE, &DeviceState::NEW, &Change::role(Role::Primary), Mode::Soft);
-/// assert_eq!(refusal, Err(Refusal::NoUpToDateDisk));
+/// let promote = Change::role(Role::Primary);
+/// let result = propose(&Facts::NONE, &DeviceState::NEW, &promote, Mode::Soft);
+/// assert_eq!(result, Err(Refusal::NoUpToDateDisk));
 /// ```
 pub fn propose(
     facts: &Facts,

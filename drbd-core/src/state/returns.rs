@@ -95,7 +95,8 @@ refusals! {
     /// The peer refused or could not be asked.
     CwFailedByPeer = -10, "SS_CW_FAILED_BY_PEER", "State change was refused by peer node";
     /// Needs a disk.
-    IsDiskless = -11, "SS_IS_DISKLESS", "Device is diskless, the requested operation requires a disk";
+    IsDiskless = -11, "SS_IS_DISKLESS",
+        "Device is diskless, the requested operation requires a disk";
     /// Somebody has the device open.
     DeviceInUse = -12, "SS_DEVICE_IN_USE", "Device is held open by someone";
     /// No network configuration.

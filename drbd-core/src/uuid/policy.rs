@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use crate::config::words::{AfterSb0p, AfterSb1p, AfterSb2p, RrConflict};
 use crate::state::BadValue;
 
 /// Values of `after-sb-0pri`, `after-sb-1pri`, `after-sb-2pri` and `rr-conflict`
@@ -82,6 +83,21 @@ impl TryFrom<u32> for AfterSb {
             })
     }
 }
+
+/// Each option has a type of its own in the configuration; the numbers are of one space.
+macro_rules! from_option {
+    ($($option:ident),*) => {
+        $(
+            impl From<$option> for AfterSb {
+                fn from(value: $option) -> AfterSb {
+                    AfterSb::try_from(value.to_number()).unwrap_or_default()
+                }
+            }
+        )*
+    };
+}
+
+from_option!(AfterSb0p, AfterSb1p, AfterSb2p, RrConflict);
 
 impl fmt::Display for AfterSb {
     /// The word that the log uses. User space names two of them after the option they are given

@@ -3,6 +3,7 @@
 
 use super::super::{AfterSb, UuidFlags, UuidSet, JUST_CREATED, SYNC_UUID_STEP};
 use super::std::format;
+use crate::config::words::{AfterSb0p, AfterSb1p, AfterSb2p, RrConflict};
 
 const A: u64 = 0xa0a1_a2a3_a4a5_a6a6;
 const B: u64 = 0xb0b1_b2b3_b4b5_b6b6;
@@ -215,6 +216,16 @@ fn flags_and_policies_have_the_documented_numbers() {
         assert_eq!(AfterSb::try_from(u32::from(policy.value())), Ok(*policy));
         assert_eq!(policy.mirrored().mirrored(), *policy);
     }
+    assert_eq!(
+        AfterSb::from(AfterSb0p::DiscardLocal),
+        AfterSb::DiscardLocal
+    );
+    assert_eq!(
+        AfterSb::from(AfterSb1p::CallPriLostAfterSb),
+        AfterSb::CallHelper
+    );
+    assert_eq!(AfterSb::from(AfterSb2p::ViolentlyAs0p), AfterSb::Violently);
+    assert_eq!(AfterSb::from(RrConflict::CallPriLost), AfterSb::CallHelper);
     assert!(AfterSb::try_from(11).is_err());
     assert_eq!(AfterSb::DiscardLocal.mirrored(), AfterSb::DiscardRemote);
 }
