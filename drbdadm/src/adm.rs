@@ -26,7 +26,7 @@ use drbd_conf::bind::{choose_peer, Node as _};
 use drbd_conf::check::address_is_here;
 use drbd_conf::parse::{Mode, Parser};
 use drbd_conf::print::{self as printer, Context};
-use exec::{print, Output, Runner, Spawn};
+use exec::{print, Inside, Output, Runner, Spawn};
 use load::Loaded;
 use plan::adjust::{adjust, Running};
 use plan::staged::Queue;
@@ -91,11 +91,12 @@ fn command(request: &Request) -> u8 {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let mut executor = Spawn {
+    let spawn = Spawn {
         drbdsetup: request.options.drbdsetup.clone(),
         drbdmeta: request.options.drbdmeta.clone(),
         proxy_ctl: request.options.proxy_ctl.clone(),
     };
+    let mut executor = Inside { spawn };
     let mut runner = Runner::new(&mut executor, &loaded.parsed.config.globals());
     runner.dry_run = request.options.dry_run;
     runner.verbose = request.options.verbose;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Runs steps: prints them in dry and verbose runs, keeps time limits, notes registrations.
 
+mod inside;
+
+pub use inside::Inside;
+
 use super::plan::{Limit, Registration, Step, Tool};
 use drbd_conf::text;
 use drbd_conf::tree::Global;
@@ -22,6 +26,8 @@ pub enum Output {
     Stdout,
     /// stderr is returned; stdout goes through.
     Stderr,
+    /// stdout is returned; stderr goes through.
+    Answer,
 }
 
 /// What came of a step.
@@ -111,6 +117,7 @@ impl Executor for Spawn {
             Output::Through => &mut command,
             Output::Stdout => command.stdout(Stdio::piped()).stderr(Stdio::null()),
             Output::Stderr => command.stderr(Stdio::piped()),
+            Output::Answer => command.stdout(Stdio::piped()),
         };
         let mut child = match command.spawn() {
             Ok(child) => child,

@@ -33,7 +33,7 @@ pub fn json(runner: &mut Runner<'_>, loaded: &Loaded, request: &Request) -> u8 {
         register: None,
         env: Vec::new(),
     };
-    let shown = runner.run(&step, Output::Stdout);
+    let shown = runner.run(&step, Output::Answer);
     if shown.code != 0 || runner.dry_run > 0 {
         return shown.code;
     }
