@@ -12,6 +12,7 @@
 //! C headers: `include/linux/bio.h`, `include/linux/blk_types.h`
 
 mod owned;
+mod set;
 mod sync;
 mod upper;
 
@@ -24,12 +25,15 @@ use kernel::{
 pub(crate) use self::{
     owned::{
         BioArc,
+        OwnedBio,
+        ReadyBio, //
+    },
+    set::{
         BioSet,
         Borrowed,
         Buffer,
         EndIo,
-        OwnedBio,
-        ReadyBio, //
+        BUFFER_BYTES_MAX, //
     },
     sync::{
         read_page,
