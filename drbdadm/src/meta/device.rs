@@ -66,6 +66,7 @@ impl MdDevice {
                     writeln!(console.err, "{error}")?;
                     let may = mode.may_ask || console.force;
                     if !may || !console.confirmed("Exclusive open failed. Do it anyways?")? {
+                        writeln!(console.out, "Operation canceled.")?;
                         return Err(MetaError::Busy);
                     }
                     flags.remove(OFlag::O_EXCL);
