@@ -331,6 +331,22 @@ fn a_dump_with_too_much_bitmap_is_cut() {
 }
 
 #[test]
+fn a_dump_may_come_from_standard_input() {
+    let lab = sample(64 * MIB);
+    let dump = lab.run("dump-md").out;
+    let outcome = lab.on_minor(5, "verify-dump", Some(&dump));
+    assert_eq!(
+        (outcome.code, outcome.out.as_str()),
+        (0, "input file parsed ok\n")
+    );
+    let before = lab.dump();
+    assert_eq!(lab.run("-f invalidate").code, 0);
+    assert_ne!(lab.dump(), before);
+    assert_eq!(lab.on_minor(5, "-f restore-md", Some(&dump)).code, 0);
+    assert_eq!(lab.dump(), before);
+}
+
+#[test]
 fn the_superblock_is_shown_as_it_is() {
     let lab = sample(64 * MIB);
     let outcome = lab.run("dump-superblock -o hex");

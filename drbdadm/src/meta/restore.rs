@@ -18,20 +18,20 @@ use super::existing;
 use super::text::{parse, Dump};
 
 /// Reads and parses the dump that the command names, or standard input.
-fn read_dump(invocation: &Invocation) -> Result<Dump> {
+fn read_dump(invocation: &Invocation, console: &mut Console<'_>) -> Result<Dump> {
     let mut text = Vec::new();
-    match invocation.arguments.first() {
-        Some(name) => {
-            let path = PathBuf::from(name);
-            let failed = |_| MetaError::OpenText(path.clone());
-            File::open(&path)
-                .map_err(failed)?
-                .read_to_end(&mut text)
-                .map_err(failed)?;
-        }
-        None => {
-            std::io::stdin().read_to_end(&mut text)?;
-        }
+    if let Some(name) = invocation.arguments.first() {
+        let path = PathBuf::from(name);
+        let failed = |_| MetaError::OpenText(path.clone());
+        File::open(&path)
+            .map_err(failed)?
+            .read_to_end(&mut text)
+            .map_err(failed)?;
+    } else if let Some(terminal) = console.input.as_mut() {
+        // The console has locked the stream.
+        terminal.read_to_end(&mut text)?;
+    } else {
+        std::io::stdin().read_to_end(&mut text)?;
     }
     parse(&text).map_err(MetaError::Parse)
 }
@@ -42,7 +42,7 @@ fn read_dump(invocation: &Invocation) -> Result<Dump> {
 ///
 /// The file can't be read or parsed.
 pub(crate) fn verify_dump(invocation: &Invocation, console: &mut Console<'_>) -> Result<()> {
-    read_dump(invocation)?;
+    read_dump(invocation, console)?;
     writeln!(console.out, "input file parsed ok")?;
     Ok(())
 }
@@ -58,7 +58,7 @@ pub(crate) fn restore_md(
     options: &CreateOptions,
     console: &mut Console<'_>,
 ) -> Result<()> {
-    let dump = read_dump(invocation)?;
+    let dump = read_dump(invocation, console)?;
     if area.state != State::None && !console.confirmed("Valid meta-data in place, overwrite?")? {
         return Err(MetaError::Declined);
     }
