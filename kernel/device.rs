@@ -22,7 +22,9 @@ use crate::sys::disk::{self, Disk, DiskOps, Limits};
 use crate::sys::llist::LList;
 use crate::sys::log::{log, Level};
 use crate::sys::wait::{new_wait_queue, WaitQueue};
-use crate::sys::workqueue::{impl_has_work, new_work, Work, WorkItem};
+use crate::sys::workqueue::{
+    impl_has_delayed_work, impl_has_work, new_work, DelayedWork, Work, WorkItem,
+};
 use crate::sys::{new_spinlock_irq, SpinLockIrq};
 
 /// Counters of a volume, for `/proc/drbd` and the statistics (docs/interface.md).
@@ -50,6 +52,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// A new disk or connection: traffic is counted from now on.
+    pub(crate) fn forget_traffic(&self) {
+        for counter in [&self.send, &self.recv, &self.read, &self.writ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// A request that waited for the peer has its answer.
     pub(crate) fn pending_done(&self) {
         let less = |n: u32| Some(n.saturating_sub(1));
@@ -119,12 +128,26 @@ pub(crate) struct Device {
     face_work: Work<Device, 1>,
     #[pin]
     release_work: Work<Device, 2>,
+    /// Who watches the progress of a resync.
+    #[pin]
+    pub(crate) watch: crate::progress::Watch,
+    #[pin]
+    watch_work: DelayedWork<Device, 3>,
+    #[pin]
+    later_work: DelayedWork<Device, 4>,
+    /// At the last attach: the node had gone down as a Primary without peer.
+    pub(crate) degraded: AtomicBool,
 }
 
 impl_has_work! {
     impl HasWork<Self, 0> for Device { self.work }
     impl HasWork<Self, 1> for Device { self.face_work }
     impl HasWork<Self, 2> for Device { self.release_work }
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self, 3> for Device { self.watch_work }
+    impl HasDelayedWork<Self, 4> for Device { self.later_work }
 }
 
 /// Changes of the disk that applications see. They are made by a work item, because the block
@@ -244,6 +267,10 @@ impl Device {
                 work <- new_work!("drbd_device"),
                 face_work <- new_work!("drbd_face"),
                 release_work <- new_work!("drbd_release"),
+                watch <- crate::progress::Watch::new(),
+                watch_work <- crate::progress::new_work(),
+                later_work <- crate::later::new_work(),
+                degraded: AtomicBool::new(false),
             }? Error),
             GFP_KERNEL,
         )?;

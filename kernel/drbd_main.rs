@@ -4,31 +4,67 @@
 //! Set up in this order, taken down in the reverse one:
 //!
 //! 1. the parameters are checked, since all else is sized by them;
-//! 2. the block device number, before anybody can ask for a disk;
+//! 2. what all share: the block device number, work queues, memory in reserve ([`globals`]);
 //! 3. files and tools' interfaces, last: from then on anybody may call us. What they call must be
 //!    complete, and what they hold (a dump, an open disk) keeps the module loaded, but only once
 //!    loading has succeeded. So nothing that can fail comes after them.
 //!
-//! Taking down begins by closing these doors. Behind the last callback that somebody may still be
-//! in, `sys::unload` waits.
+//! Taking down begins by closing these doors. A configured resource keeps the module loaded, so
+//! none is left by then; what its end has left to do is waited for. Behind the last callback that
+//! somebody may still be in, `sys::unload` waits.
 
 #![deny(unsafe_code)]
 
-use drbd_core::proc;
+use drbd_core::proc as core_proc;
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
+use self::globals::{Globals, MAJOR};
 use self::sys::{
-    disk::Major,
+    genl::Registration,
+    global::Installed,
     log::{
         log_module,
         Level, //
     },
-    params, //
+    params,
+    procfs::File, //
 };
 
+mod acks;
+mod answers;
+mod backing;
+mod bitmap;
+mod connect;
+mod convert;
+mod device;
+mod events;
+mod genl;
+mod globals;
+mod helper;
+mod later;
+mod link;
+mod log;
+mod peer_io;
+mod perform;
+mod plane;
+mod proc;
+mod progress;
+mod ranges;
+mod receiver;
+mod registry;
+mod resource;
+mod resync;
 #[cfg(DRBD_SELFTEST)]
 mod selftest;
+mod sender;
+mod submit;
 pub(crate) mod sys;
+mod text;
+
+pub(crate) use self::globals::{
+    family, handlers, io_queue, later, major, peer_ios, registry, requests, srcu,
+};
 
 module! {
     type: Drbd,
@@ -39,24 +75,27 @@ module! {
     alias: ["block-major-147-*"],
 }
 
-/// Our block device number, as in `/dev`.
-const MAJOR: u32 = 147;
 /// The commit that the module was built from; zeros if the build did not know it.
 const COMMIT: &str = match option_env!("DRBD_RS_COMMIT") {
     Some(commit) => commit,
     None => "0000000000000000000000000000000000000000",
 };
 /// What built this module: a line of `/proc/drbd`, by which it is told from the C driver.
-pub(crate) const BUILD: proc::BuildTag<'static> = proc::BuildTag {
+pub(crate) const BUILD: core_proc::BuildTag<'static> = core_proc::BuildTag {
     git_hash: COMMIT,
     package: "0.1.0",
 };
 
 /// The loaded module. Dropping it is the unload: the fields go in this order.
 struct Drbd {
+    /// Tools can't reach us any more.
+    _registration: Registration<genl::Family>,
+    _proc: File<proc::Status>,
     #[cfg(DRBD_SELFTEST)]
     _surface: Option<selftest::Surface>,
-    _major: Major,
+    /// What is left of configured things goes.
+    _settled: Settled,
+    _globals: Installed<Globals>,
     _farewell: Farewell,
 }
 
@@ -68,30 +107,40 @@ impl kernel::Module for Drbd {
             return Err(EINVAL);
         }
         let farewell = Farewell;
+        let globals = Globals::install(minor_count)?;
+        let settled = Settled;
         #[cfg(DRBD_SELFTEST)]
         let surface = selftest::run();
-        let major = Major::register(MAJOR, c"drbd").inspect_err(|_| {
-            log_module!(
-                Level::Error,
-                "unable to register block device major {MAJOR}"
-            )
-        })?;
         log_module!(
             Level::Info,
             "initialized. Version: {} (api:{}/proto:{}-{})",
-            proc::VERSION,
-            proc::API_VERSION,
-            proc::PROTOCOL_MIN,
-            proc::PROTOCOL_MAX
+            core_proc::VERSION,
+            core_proc::API_VERSION,
+            core_proc::PROTOCOL_MIN,
+            core_proc::PROTOCOL_MAX
         );
         log_module!(Level::Info, "{BUILD}");
         log_module!(Level::Info, "registered as block device major {MAJOR}");
+        let proc = File::new(c"drbd", Arc::new(proc::Status, GFP_KERNEL)?)?;
+        let registration = family().register()?;
         Ok(Self {
+            _registration: registration,
+            _proc: proc,
             #[cfg(DRBD_SELFTEST)]
             _surface: surface,
-            _major: major,
+            _settled: settled,
+            _globals: globals,
             _farewell: farewell,
         })
+    }
+}
+
+/// Its end waits for what others still do for us.
+struct Settled;
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        Globals::settle();
     }
 }
 
@@ -100,7 +149,6 @@ struct Farewell;
 
 impl Drop for Farewell {
     fn drop(&mut self) {
-        sys::disk::wait_until_all_gone();
         sys::unload::wait_for_callbacks();
         log_module!(Level::Info, "module cleanup done.");
     }

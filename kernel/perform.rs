@@ -84,14 +84,12 @@ pub(crate) fn perform(
     match effect {
         Effect::Send(packet) => send(resource, packet),
         Effect::StateChanged { vnr, old, new } => {
-            crate::log::state_changed(resource, vnr, &old, &new);
             if let Some(device) = resource.device(vnr) {
                 publish(&device, owner, &new);
             }
             crate::events::state_changed(resource, vnr, &old, &new);
         }
         Effect::ConnChanged { old, new } => {
-            crate::log::conn_changed(resource, old, new);
             crate::events::conn_changed(resource, old, new);
         }
         Effect::CloseEpoch => resource.close_open_epoch(),
@@ -137,6 +135,7 @@ pub(crate) fn perform(
         }
         Effect::CloseLink => resource.close_link(),
         Effect::DropNetConfig => {
+            crate::events::connection_destroyed(resource);
             owner.net = None;
             owner.addresses = None;
         }

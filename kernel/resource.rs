@@ -135,6 +135,9 @@ pub(crate) struct Resource {
     answer: AtomicU64,
     /// A volume has made progress in its resync; one bit per volume up to 63.
     resync_news: AtomicU64,
+    /// What listeners were told.
+    #[pin]
+    pub(crate) news: crate::events::News,
 }
 
 impl core::fmt::Display for Resource {
@@ -207,6 +210,7 @@ impl Resource {
                 answered <- new_wait_queue!("drbd_answered"),
                 answer: AtomicU64::new(0),
                 resync_news: AtomicU64::new(0),
+                news <- crate::events::News::new(),
             }),
             GFP_KERNEL,
         )
@@ -349,6 +353,7 @@ impl Resource {
                     }
                 }
             }
+            crate::events::settle(self);
             effects.clear();
             owner.effects = effects;
             if overflowed {
@@ -381,6 +386,8 @@ impl Resource {
             device.primary.store(primary, Ordering::SeqCst);
         }
         waited?;
+        // The answer is one of the effects of an event: the others are done, and seen, then.
+        drop(self.owner.lock());
         for device in self.devices().iter() {
             device.wait_for_face();
         }

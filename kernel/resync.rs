@@ -41,6 +41,8 @@ pub(crate) struct State {
     controller: Controller,
     /// When the next step is due.
     due_ms: u64,
+    /// Blocks that the last step was allowed to ask for.
+    allowed: u32,
     /// What was asked for and has not come.
     wanted: KVec<Wanted>,
     /// Blocks that failed since the machine was told last.
@@ -54,6 +56,7 @@ impl State {
             scan: None,
             controller: Controller::new(),
             due_ms: 0,
+            allowed: 0,
             wanted: KVec::with_capacity(OPEN_MAX, GFP_KERNEL)?,
             failed: 0,
         })
@@ -101,6 +104,17 @@ pub(crate) fn drop_parked(device: &Arc<Device>) {
         bio.device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
         peer_io::finish(bio);
     }
+}
+
+/// The rate that the controller asks for, in KiB/s; 0 unless this node is the target.
+pub(crate) fn wanted_rate(device: &Device) -> u32 {
+    let state = device.resync.lock();
+    state.scan.map_or(0, |_| state.allowed.saturating_mul(40))
+}
+
+/// The bit that the scan has come to; 0 unless this node is the target.
+pub(crate) fn position(device: &Device) -> u64 {
+    device.resync.lock().scan.map_or(0, |scan| scan.bit())
 }
 
 /// How long the sender may sleep before a step is due.
@@ -152,14 +166,16 @@ fn step(
             return Ok(());
         }
         state.due_ms = now.saturating_add(STEP_MS);
-        state.controller.step(&Settings {
+        let allowed = state.controller.step(&Settings {
             resync_rate: conf.resync_rate,
             plan_ahead: conf.c_plan_ahead,
             delay_target: conf.c_delay_target,
             fill_target: conf.c_fill_target,
             max_rate: conf.c_max_rate,
             max_buffers,
-        })
+        });
+        state.allowed = allowed;
+        allowed
     };
     let max_bytes = crate::backing::max_bio_size(&local.data);
     let size = bits.sectors();

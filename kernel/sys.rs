@@ -19,6 +19,7 @@ pub(crate) mod bio;
 pub(crate) mod data;
 pub(crate) mod disk;
 pub(crate) mod genl;
+pub(crate) mod global;
 pub(crate) mod helper;
 pub(crate) mod llist;
 pub(crate) mod log;

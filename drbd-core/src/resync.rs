@@ -136,6 +136,12 @@ impl Scan {
         Self { bit: 0 }
     }
 
+    /// The bit that comes next.
+    #[must_use]
+    pub const fn bit(&self) -> u64 {
+        self.bit
+    }
+
     /// The next request: first sector and bytes. `size` is that of the device in sectors,
     /// `max_bytes` the largest request; `next_set` finds the next set bit from a bit on.
     pub fn next(

@@ -30,9 +30,14 @@ impl<T: Send + Sync + 'static> Global<T> {
         // SAFETY: The value stays where it is until it is dropped: it is made a pinned box again.
         let raw = KBox::into_raw(unsafe { Pin::into_inner_unchecked(value) });
         let empty = ptr::null_mut();
-        let placed = self.0.compare_exchange(empty, raw, Ordering::Release, Ordering::Relaxed);
+        let placed = self
+            .0
+            .compare_exchange(empty, raw, Ordering::Release, Ordering::Relaxed);
         // Made first, so that the value is dropped if somebody was before us.
-        let installed = Installed { place: self, value: raw };
+        let installed = Installed {
+            place: self,
+            value: raw,
+        };
         placed.map(|_| installed).map_err(|_| EEXIST)
     }
 

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! attach, detach, disk-options, resize, new-current-uuid.
+
+use core::fmt;
+use core::sync::atomic::Ordering;
+use drbd_core::admin::{disk, Answer, Denied, Info, Judged};
+use drbd_core::config::disk::DeviceName;
+use drbd_core::config::{DiskConf, NetConf};
+use drbd_core::genl::request::{DetachParms, NewCUuidParms, ResizeParms};
+use drbd_core::genl::{ErrCode, Nest};
+use drbd_core::meta::MdIndex;
+use drbd_core::peer::{Command, DiskData, Send};
+use drbd_core::state::{Conn, Disk};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use super::{machine, no_memory, status, Call};
+use crate::backing::Backing;
+use crate::device::Device;
+use crate::log::{say, About};
+use crate::sys::bdev::{BackingDev, Holder};
+use crate::sys::log::Level;
+
+impl Call<'_> {
+    pub(super) fn attach(&mut self) -> Judged<Answer> {
+        let device = self.device()?;
+        let resource = device.resource.clone();
+        let _admin = resource.admin().lock();
+        if resource.state_of(device.vnr).disk > Disk::Diskless {
+            return Ok(ErrCode::DiskConfigured.into());
+        }
+        let net = resource.view(|view| view.net.clone());
+        let (backing, data) = open(&device, self.payload::<DiskConf>(), net.as_ref())?;
+        let answer = machine(resource.command(Command::AttachBegin(device.vnr)));
+        if !answer.code.is_success() {
+            return Ok(answer);
+        }
+        let volume = resource.view(|view| status::volume(view, device.vnr));
+        device
+            .degraded
+            .store(disk::is_degraded(&data, &volume.state), Ordering::Relaxed);
+        device.counters.forget_traffic();
+        drop(device.replace_local(Some(backing)));
+        let answer = machine(resource.command(Command::Attach(device.vnr, data)));
+        if answer.code.is_success() {
+            device.with_disk(|disk| disk.uevent_change());
+        } else {
+            // The machine has given the disk up.
+            drop(device.replace_local(None));
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn detach(&mut self) -> Judged<Answer> {
+        let force = match self.payload::<DetachParms>() {
+            Some(payload) => DetachParms::create(payload)?.0.force_detach,
+            None => false,
+        };
+        self.change(|vnr| Command::Detach { vnr, force })
+    }
+
+    pub(super) fn disk_options(&mut self) -> Judged<Answer> {
+        let device = self.device()?;
+        let resource = &device.resource;
+        let _admin = resource.admin().lock();
+        let (volume, cstate) =
+            resource.view(|view| (status::volume(view, device.vnr), view.cstate));
+        let local = device
+            .local()
+            .filter(|_| volume.state.disk >= Disk::Inconsistent);
+        let Some(local) = local else {
+            return Ok(ErrCode::NoDisk.into());
+        };
+        let defaults = self.header.sets_defaults();
+        let mut conf = disk::changed_conf(&local.conf(), self.payload::<DiskConf>(), defaults)?;
+        limit(&mut conf, &local);
+        resource.with_owner(|owner| {
+            let volumes = owner.core.volumes.as_mut();
+            if let Some(volume) = volumes.iter_mut().find(|v| v.vnr == device.vnr) {
+                if let Some(disk) = &mut volume.disk {
+                    disk.fencing = conf.fencing.into();
+                }
+            }
+        });
+        local.set_conf(conf);
+        if cstate == Conn::WFReportParams {
+            resource.queue_control(Send::SyncParam(device.vnr));
+        }
+        Ok(Answer::OK)
+    }
+
+    /// Resizing is not built: what the rules refuse is refused as always, and the rest by name.
+    pub(super) fn resize(&mut self) -> Judged<Answer> {
+        let device = self.device()?;
+        let resource = &device.resource;
+        let _admin = resource.admin().lock();
+        let (volume, apv) = resource.view(|view| (status::volume(view, device.vnr), view.apv));
+        disk::resize_parms(self.payload::<ResizeParms>(), &volume.state, apv)?;
+        Ok(Answer::unbuilt_command("resize"))
+    }
+
+    /// A generation by hand is not built: what the rules refuse is refused as always, and the rest
+    /// by name.
+    pub(super) fn new_current_uuid(&mut self) -> Judged<Answer> {
+        let clear = match self.payload::<NewCUuidParms>() {
+            Some(payload) => NewCUuidParms::create(payload)?.0.clear_bm,
+            None => false,
+        };
+        let device = self.device()?;
+        let resource = &device.resource;
+        let _admin = resource.admin().lock();
+        let (volume, apv) = resource.view(|view| (status::volume(view, device.vnr), view.apv));
+        disk::new_current_uuid(&volume, apv, clear)?;
+        Ok(Answer::unbuilt_command("new-current-uuid"))
+    }
+}
+
+/// Opens the devices of a disk, reads its metadata, and looks whether it fits.
+fn open(
+    device: &Arc<Device>,
+    payload: Option<&[u8]>,
+    net: Option<&NetConf>,
+) -> Judged<(Arc<Backing>, DiskData)> {
+    let (mut conf, index) = disk::new_conf(payload, net)?;
+    let holder = Holder::of(device);
+    let data = open_one(device, &conf.backing_dev, holder, ErrCode::OpenDisk)?;
+    let meta_holder = match index {
+        MdIndex::Fixed(_) => Holder::shared_meta(),
+        _ => holder,
+    };
+    let meta = open_one(device, &conf.meta_dev, meta_holder, ErrCode::OpenMdDisk)?;
+    let same = data.number() == meta.number();
+    disk::fits_index(index, same)?;
+    // One opening of a device is enough.
+    let meta = (!same).then_some(meta);
+    let data = linked(device, data, &conf.backing_dev, ErrCode::OpenDisk)?;
+    let meta = match meta {
+        Some(meta) => linked(device, meta, &conf.meta_dev, ErrCode::OpenMdDisk)?,
+        None => data.clone(),
+    };
+    let (backing, disk_data) = Backing::read(data, meta, index, conf.clone())
+        .map_err(|code| Denied::Answer(Answer::from_machine(code)))?;
+    limit(&mut conf, &backing);
+    backing.set_conf(conf);
+    let volume = device
+        .resource
+        .view(|view| status::volume(view, device.vnr));
+    disk::fits_volume(&disk_data, &volume).inspect_err(|answer| {
+        if let shrinks @ Info::Shrinks { .. } = answer.text {
+            say(
+                Level::Error,
+                About::Device(device),
+                format_args!("{shrinks}"),
+            );
+        }
+    })?;
+    Ok((backing, disk_data))
+}
+
+fn open_one(
+    device: &Arc<Device>,
+    name: &DeviceName,
+    holder: Holder,
+    code: ErrCode,
+) -> Judged<BackingDev> {
+    let path = CStr::from_bytes_with_nul(name.as_bytes_with_nul()).map_err(no_memory)?;
+    BackingDev::open(path, holder).map_err(|error| {
+        failed(
+            device,
+            format_args!("open(\"{name}\") failed with {}", error.to_errno()),
+        );
+        code.into()
+    })
+}
+
+/// Shows in sysfs that our disk stands on this one.
+fn linked(
+    device: &Arc<Device>,
+    mut below: BackingDev,
+    name: &DeviceName,
+    code: ErrCode,
+) -> Judged<Arc<BackingDev>> {
+    let linked = device
+        .with_disk(|disk| below.link_holder(disk))
+        .unwrap_or(Err(ENODEV));
+    if let Err(error) = linked {
+        failed(
+            device,
+            format_args!(
+                "bd_link_disk_holder(\"{name}\", ...) failed with {}",
+                error.to_errno()
+            ),
+        );
+        return Err(code.into());
+    }
+    Arc::new(below, GFP_KERNEL).map_err(no_memory)
+}
+
+fn failed(device: &Device, line: fmt::Arguments<'_>) {
+    say(Level::Error, About::Device(device), line);
+}
+
+fn limit(conf: &mut DiskConf, backing: &Backing) {
+    let traits = backing.data.traits();
+    let discard_max = traits.max_discard_sectors.saturating_mul(512);
+    let granularity = if discard_max > 0 {
+        traits.discard_granularity
+    } else {
+        0
+    };
+    disk::limit_to_disk(conf, &backing.layout, granularity, discard_max);
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! connect, disconnect, net-options.
+
+use drbd_core::admin::net::{self, Endpoints, Running};
+use drbd_core::admin::{tell, Answer, Judged};
+use drbd_core::config::net::NetSituation;
+use drbd_core::config::words::Fencing;
+use drbd_core::config::NetConf;
+use drbd_core::genl::request::DisconnectParms;
+use drbd_core::genl::{ErrCode, Nest};
+use drbd_core::peer::{settings, Command, Send};
+use drbd_core::state::{Conn, Role};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use super::{machine, no_memory, Call};
+use crate::events;
+use crate::resource::{Addresses, Resource, View};
+
+impl Call<'_> {
+    pub(super) fn connect(&mut self) -> Judged<Answer> {
+        let resource = self.resource()?;
+        let _admin = resource.admin().lock();
+        let wanted = net::endpoints(self.context.as_ref())?;
+        // Two resources must not take the same address at the same time.
+        let creation = crate::registry().creation();
+        net::addresses_free(&wanted, Connections { last: None })?;
+        if resource.view(|view| view.cstate) > Conn::StandAlone {
+            return Ok(ErrCode::NetConfigured.into());
+        }
+        let volumes = policies(&resource).map_err(no_memory)?;
+        let situation = NetSituation {
+            established: None,
+            both_primary: false,
+            volumes: &volumes,
+        };
+        let conf = net::new_conf(self.payload::<NetConf>(), &situation)?;
+        if resource.view(|view| view.net.is_some()) {
+            return Ok(ErrCode::NetConfigured.into());
+        }
+        let command = Command::Connect {
+            discard_my_data: conf.discard_my_data,
+            dry_run: conf.tentative,
+        };
+        resource.with_owner(|owner| {
+            owner.core.net = Some(settings::net_settings(&conf));
+            owner.net = Some(conf);
+            owner.addresses = Some(Addresses {
+                mine: wanted.mine,
+                peer: wanted.peer,
+            });
+        });
+        drop(creation);
+        for device in resource.devices().iter() {
+            device.counters.forget_traffic();
+        }
+        events::connection_created(&resource);
+        Ok(machine(resource.command(command)))
+    }
+
+    pub(super) fn disconnect(&mut self) -> Judged<Answer> {
+        let force = match self.payload::<DisconnectParms>() {
+            Some(payload) => DisconnectParms::create(payload)?.0.force_disconnect,
+            None => false,
+        };
+        let resource = self.resource()?;
+        let _admin = resource.admin().lock();
+        Ok(disconnect(&resource, force))
+    }
+
+    pub(super) fn net_options(&mut self) -> Judged<Answer> {
+        let resource = self.resource()?;
+        let _admin = resource.admin().lock();
+        let volumes = policies(&resource).map_err(no_memory)?;
+        let seen = resource.view(Seen::of);
+        let established = seen.net.as_ref().zip(seen.established);
+        let situation = NetSituation {
+            established,
+            both_primary: seen.both_primary,
+            volumes: &volumes,
+        };
+        let new = net::changed_conf(
+            seen.net.as_ref(),
+            self.payload::<NetConf>(),
+            self.header.sets_defaults(),
+            &situation,
+            seen.running,
+        )?;
+        resource.with_owner(|owner| {
+            owner.core.net = Some(settings::net_settings(&new));
+            owner.net = Some(new);
+        });
+        if let Some(version) = seen.established {
+            if version >= 100 {
+                resource.queue_control(Send::Protocol {
+                    discard_my_data: false,
+                    dry_run: false,
+                });
+            }
+            for device in resource.devices().iter() {
+                resource.queue_control(Send::SyncParam(device.vnr));
+            }
+        }
+        Ok(Answer::OK)
+    }
+}
+
+/// Ends the connection. The caller holds the admin mutex.
+pub(super) fn disconnect(resource: &Arc<Resource>, force: bool) -> Answer {
+    let answer = machine(resource.command(Command::Disconnect { force }));
+    if answer.code.is_success() {
+        resource.join_receiver();
+    }
+    answer
+}
+
+/// What net-options looks at.
+struct Seen {
+    net: Option<NetConf>,
+    /// The agreed version, if the connection is established.
+    established: Option<u32>,
+    both_primary: bool,
+    running: Running,
+}
+
+impl Seen {
+    fn of(view: &View) -> Self {
+        let states = || view.volumes.iter().map(|v| &v.state);
+        let role = |role: fn(&drbd_core::state::DeviceState) -> Role| {
+            states().map(role).fold(Role::Unknown, Role::highest)
+        };
+        let conn = |wanted: fn(Conn) -> bool| states().any(|s| wanted(s.conn));
+        Self {
+            net: view.net.clone(),
+            established: (view.cstate == Conn::WFReportParams).then_some(view.apv),
+            both_primary: role(|s| s.role) == Role::Primary && role(|s| s.peer) == Role::Primary,
+            running: Running {
+                resync: conn(|c| matches!(c, Conn::SyncSource | Conn::SyncTarget)),
+                verify: conn(Conn::is_verify),
+            },
+        }
+    }
+}
+
+/// Per volume: the fencing policy, if there is a disk, and whether it is Primary.
+fn policies(resource: &Resource) -> Result<KVec<(Option<Fencing>, bool)>> {
+    let mut list = KVec::with_capacity(resource.view(|view| view.volumes.len()), GFP_KERNEL)?;
+    resource.view(|view| {
+        for volume in &view.volumes {
+            let fencing = volume.disk.as_ref().map(|disk| tell::fencing(disk.fencing));
+            // The admin mutex keeps volumes from being added meanwhile.
+            list.push_within_capacity((fencing, volume.state.role == Role::Primary))?;
+        }
+        Ok(list)
+    })
+}
+
+/// The ends of all connections there are.
+struct Connections {
+    last: Option<u64>,
+}
+
+impl Iterator for Connections {
+    type Item = Endpoints;
+
+    fn next(&mut self) -> Option<Endpoints> {
+        loop {
+            let (id, resource) = crate::registry().next_resource(self.last)?;
+            self.last = Some(id);
+            if let Some(ends) = resource.view(|view| view.addresses) {
+                return Some(Endpoints {
+                    mine: ends.mine,
+                    peer: ends.peer,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Resources and minors come and go: new-resource, resource-options, new-minor, del-minor,
+//! del-resource, down.
+
+use drbd_core::admin::{create, Answer, Judged};
+use drbd_core::config::ResOpts;
+use drbd_core::genl::context::text;
+use drbd_core::genl::ErrCode;
+use drbd_core::peer::Command;
+use drbd_core::state::Conn;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use super::{machine, no_memory, Call};
+use crate::device::Device;
+use crate::resource::Resource;
+use crate::{events, progress};
+
+impl Call<'_> {
+    pub(super) fn new_resource(&mut self) -> Judged<Answer> {
+        let opts = create::resource_options(self.payload::<ResOpts>())?;
+        let name = create::resource_name(self.context.as_ref())?;
+        let _creation = crate::registry().creation();
+        if self.resource.is_some() || crate::registry().resource(name.as_bytes()).is_some() {
+            return Ok(create::resource_exists(self.exclusive));
+        }
+        let name = CStr::from_bytes_with_nul(name.as_bytes_with_nul()).map_err(no_memory)?;
+        let resource = Resource::new(name, opts).map_err(no_memory)?;
+        crate::registry()
+            .add_resource(resource.clone())
+            .map_err(no_memory)?;
+        events::resource_created(&resource);
+        Ok(Answer::OK)
+    }
+
+    pub(super) fn resource_options(&mut self) -> Judged<Answer> {
+        let resource = self.resource()?;
+        let _admin = resource.admin().lock();
+        let old = resource.view(|view| view.opts.clone());
+        let defaults = self.header.sets_defaults();
+        let new = create::changed_resource_options(&old, self.payload::<ResOpts>(), defaults)?;
+        resource.with_owner(|owner| {
+            owner.core.on_no_data = new.on_no_data.into();
+            owner.opts = new;
+        });
+        Ok(Answer::OK)
+    }
+
+    pub(super) fn new_minor(&mut self) -> Judged<Answer> {
+        let (minor, vnr) = create::minor(self.header.minor, self.context.as_ref())?;
+        let resource = self.resource()?;
+        let _admin = resource.admin().lock();
+        let _creation = crate::registry().creation();
+        if let Some(device) = crate::registry().device(minor) {
+            let same = Arc::ptr_eq(&device.resource, &resource) && device.vnr == vnr;
+            return Ok(create::minor_exists(self.exclusive || !same));
+        }
+        if resource.device(vnr).is_some() {
+            return Ok(create::minor_exists(true));
+        }
+        events::reserve(&resource).map_err(no_memory)?;
+        let device = Device::new(resource.clone(), minor, vnr).map_err(no_memory)?;
+        if crate::registry().add_device(device.clone()).is_err() {
+            remove(&device);
+            return Ok(ErrCode::NoMem.into());
+        }
+        if resource.add_device(device.clone()).is_err() {
+            crate::registry().remove_device(&device);
+            remove(&device);
+            return Ok(ErrCode::NoMem.into());
+        }
+        events::device_created(&device);
+        Ok(Answer::OK)
+    }
+
+    pub(super) fn del_minor(&mut self) -> Judged<Answer> {
+        let device = self.device()?;
+        let _admin = device.resource.admin().lock();
+        Ok(delete_minor(&device))
+    }
+
+    pub(super) fn del_resource(&mut self) -> Judged<Answer> {
+        let resource = self.resource()?;
+        let _admin = resource.admin().lock();
+        Ok(delete_resource(&resource))
+    }
+
+    pub(super) fn down(&mut self) -> Judged<Answer> {
+        let resource = self.resource()?;
+        let _admin = resource.admin().lock();
+        for device in resource.devices().iter() {
+            let answer = machine(resource.command(Command::Secondary(device.vnr)));
+            if !answer.code.is_success() {
+                return Ok(answer.saying(text::FAILED_TO_DEMOTE));
+            }
+        }
+        let answer = super::net::disconnect(&resource, false);
+        if !answer.code.is_success() {
+            return Ok(answer.saying(text::FAILED_TO_DISCONNECT));
+        }
+        for device in resource.devices().iter() {
+            let detach = Command::Detach {
+                vnr: device.vnr,
+                force: false,
+            };
+            let answer = machine(resource.command(detach));
+            if !answer.code.is_success() {
+                return Ok(answer.saying(text::FAILED_TO_DETACH));
+            }
+        }
+        for device in resource.devices().iter() {
+            let answer = delete_minor(device);
+            if !answer.code.is_success() {
+                return Ok(answer.saying(text::FAILED_TO_DELETE_VOLUME));
+            }
+        }
+        Ok(delete_resource(&resource))
+    }
+}
+
+/// Takes a device out, if it is Diskless and Secondary. The caller holds the admin mutex.
+fn delete_minor(device: &Arc<Device>) -> Answer {
+    let resource = &device.resource;
+    // Somebody may have been faster.
+    if !resource
+        .device(device.vnr)
+        .is_some_and(|d| Arc::ptr_eq(&d, device))
+    {
+        return ErrCode::MinorInvalid.into();
+    }
+    let answer = machine(resource.command(Command::DeleteVolume(device.vnr)));
+    if !answer.code.is_success() {
+        return answer;
+    }
+    let _creation = crate::registry().creation();
+    crate::registry().remove_device(device);
+    drop(resource.remove_device(device.vnr));
+    events::device_destroyed(device);
+    remove(device);
+    answer
+}
+
+/// Ends what a device does by itself, and removes its disk. May sleep.
+fn remove(device: &Arc<Device>) {
+    progress::stop(device);
+    device.remove();
+    crate::later().stop(device);
+}
+
+/// Takes a resource out, if nothing is left of it. The caller holds the admin mutex.
+fn delete_resource(resource: &Arc<Resource>) -> Answer {
+    if resource.view(|view| view.cstate) > Conn::StandAlone {
+        return ErrCode::NetConfigured.into();
+    }
+    if !resource.devices().is_empty() {
+        return ErrCode::ResInUse.into();
+    }
+    resource.join_receiver();
+    let _creation = crate::registry().creation();
+    events::resource_destroyed(resource);
+    crate::registry().remove_resource(resource);
+    Answer::OK
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Changes of state by hand, and questions about it: primary, secondary, outdate, invalidate,
+//! pause-sync, suspend-io, verify and their kin.
+
+use core::sync::atomic::Ordering;
+use drbd_core::admin::{tell, Answer, Denied, Judged};
+use drbd_core::genl::request::{SetRoleParms, StartOvParms};
+use drbd_core::genl::status::SibReason;
+use drbd_core::genl::{Nest, Writer};
+use drbd_core::peer::Command;
+use drbd_core::state::{propose, Change, Conn, Facts, Mode};
+
+use super::{machine, status, too_long, Call};
+
+impl Call<'_> {
+    /// One command of the machine about the device.
+    pub(super) fn change(&self, command: impl FnOnce(u16) -> Command) -> Judged<Answer> {
+        let device = self.device()?;
+        let _admin = device.resource.admin().lock();
+        Ok(machine(device.resource.command(command(device.vnr))))
+    }
+
+    pub(super) fn primary(&mut self) -> Judged<Answer> {
+        let force = match self.payload::<SetRoleParms>() {
+            Some(payload) => SetRoleParms::create(payload)?.0.assume_uptodate,
+            None => false,
+        };
+        self.change(|vnr| Command::Primary { vnr, force })
+    }
+
+    pub(super) fn secondary(&mut self) -> Judged<Answer> {
+        if let Some(payload) = self.payload::<SetRoleParms>() {
+            SetRoleParms::create(payload)?;
+        }
+        self.change(Command::Secondary)
+    }
+
+    pub(super) fn outdate(&mut self) -> Judged<Answer> {
+        self.change(Command::Outdate)
+    }
+
+    pub(super) fn invalidate(&mut self) -> Judged<Answer> {
+        self.change(Command::Invalidate)
+    }
+
+    pub(super) fn invalidate_remote(&mut self) -> Judged<Answer> {
+        self.change(Command::InvalidateRemote)
+    }
+
+    pub(super) fn pause_sync(&mut self, on: bool) -> Judged<Answer> {
+        self.change(|vnr| Command::PauseSync(vnr, on))
+    }
+
+    pub(super) fn suspend_io(&mut self) -> Judged<Answer> {
+        self.change(Command::SuspendIo)
+    }
+
+    pub(super) fn resume_io(&mut self) -> Judged<Answer> {
+        self.change(Command::ResumeIo)
+    }
+
+    /// Online verify is not built: what the rules of states refuse is refused as always, and the
+    /// rest by name.
+    pub(super) fn verify(&mut self) -> Judged<Answer> {
+        if let Some(payload) = self.payload::<StartOvParms>() {
+            StartOvParms::create(payload)?;
+        }
+        let device = self.device()?;
+        let resource = &device.resource;
+        let (volume, apv, net) = resource.view(|view| {
+            (
+                status::volume(view, device.vnr),
+                view.apv,
+                view.net.is_some(),
+            )
+        });
+        let facts = Facts {
+            net_config: net,
+            apv,
+            ..Facts::NONE
+        };
+        let start = Change::conn(Conn::VerifyS);
+        match propose(&facts, &volume.state, &start, Mode::Soft) {
+            Err(refusal) => Err(Denied::Answer(refusal.into())),
+            Ok(_) => Ok(Answer::unbuilt_command("verify")),
+        }
+    }
+
+    pub(super) fn timeout_type(&mut self, writer: &mut Writer<'_>) -> Judged<Answer> {
+        let device = self.device()?;
+        let volume = device
+            .resource
+            .view(|view| status::volume(view, device.vnr));
+        let degraded = device.degraded.load(Ordering::Relaxed);
+        tell::timeout_parms(&volume.state, degraded)
+            .put(writer)
+            .map_err(too_long)?;
+        Ok(Answer::OK)
+    }
+
+    pub(super) fn get_status(&mut self, writer: &mut Writer<'_>) -> Judged<Answer> {
+        let device = self.device()?;
+        status::put_status(&device, writer, SibReason::StatusReply, |_| {}).map_err(too_long)?;
+        Ok(Answer::OK)
+    }
+}

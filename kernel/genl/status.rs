@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The sets that tell of objects, for replies, dumps and events alike.
+//!
+//! All of it comes from the resource's snapshot and from counters: nothing here waits for the
+//! owner, so a helper or a tool gets its answer while the owner is busy.
+
+use core::sync::atomic::Ordering;
+use drbd_core::admin::tell::{self, Counters};
+use drbd_core::config::DiskConf;
+use drbd_core::genl::context::ResourceName;
+use drbd_core::genl::info::ConnectionStatistics;
+use drbd_core::genl::status::{SibReason, StateInfo};
+use drbd_core::genl::{Context, Nest, Overflow, Writer};
+use drbd_core::peer::Volume;
+use drbd_core::state::DeviceState;
+
+use crate::device::Device;
+use crate::resource::{Resource, View};
+
+/// The name as messages carry it.
+pub(crate) fn name(resource: &Resource) -> ResourceName {
+    // A name that came in a message fits into one.
+    ResourceName::new(resource.name().to_bytes()).unwrap_or(ResourceName::EMPTY)
+}
+
+/// The context of a resource or a device, without addresses.
+pub(crate) fn context(resource: &Resource, device: Option<&Device>) -> Context {
+    match device {
+        Some(device) => Context::device(name(resource), u32::from(device.vnr)),
+        None => Context::resource(name(resource)),
+    }
+}
+
+/// The same with the addresses, if there are any.
+pub(crate) fn full_context(resource: &Resource, view: &View, device: Option<&Device>) -> Context {
+    let context = context(resource, device);
+    match view.addresses {
+        Some(ends) => context.with_addresses(ends.mine, ends.peer),
+        None => context,
+    }
+}
+
+/// The volume of a device; a new one if it is just being made or removed.
+pub(crate) fn volume(view: &View, vnr: u16) -> Volume {
+    view.volumes
+        .iter()
+        .find(|v| v.vnr == vnr)
+        .copied()
+        .unwrap_or(Volume::new(vnr))
+}
+
+fn states(view: &View) -> impl Iterator<Item = &DeviceState> {
+    view.volumes.iter().map(|v| &v.state)
+}
+
+/// The counters of a device. Any context.
+pub(crate) fn counters(device: &Device) -> Counters {
+    let c = &device.counters;
+    let (bits, out_of_sync) = device
+        .bits()
+        .map_or((0, 0), |bits| (bits.len(), bits.weight()));
+    Counters {
+        sent: c.send.load(Ordering::Relaxed),
+        received: c.recv.load(Ordering::Relaxed),
+        read: c.read.load(Ordering::Relaxed),
+        written: c.writ.load(Ordering::Relaxed),
+        al_writes: c.al_writ.load(Ordering::Relaxed),
+        bm_writes: c.bm_writ.load(Ordering::Relaxed),
+        application: c.ap_bio.load(Ordering::Relaxed),
+        application_pending: c.ap_pending.load(Ordering::Relaxed),
+        resync_pending: c.rs_pending.load(Ordering::Relaxed),
+        unacked: c.unacked.load(Ordering::Relaxed),
+        local: c.local.load(Ordering::Relaxed),
+        blocked: device.policy().parked,
+        bits,
+        out_of_sync,
+    }
+}
+
+/// The options of the disk below, if there is one to tell of.
+pub(crate) fn disk_conf(device: &Device, volume: &Volume) -> Option<DiskConf> {
+    tell::has_disk(volume)
+        .then(|| device.local().map(|local| local.conf()))
+        .flatten()
+}
+
+/// How writes are kept in order.
+pub(crate) fn write_ordering(resource: &Resource) -> drbd_core::proc::WriteOrdering {
+    resource
+        .devices()
+        .iter()
+        .filter_map(|device| device.local())
+        .map(|local| tell::write_ordering([&local.conf()]))
+        .min_by_key(|ordering| ordering.number())
+        .unwrap_or(drbd_core::proc::WriteOrdering::Flush)
+}
+
+/// Sets 15 (unless the object is gone) and 19.
+pub(crate) fn put_resource(
+    resource: &Resource,
+    writer: &mut Writer<'_>,
+    gone: bool,
+) -> Result<(), Overflow> {
+    if !gone {
+        resource.view(|view| tell::resource_info(states(view)).put(writer))?;
+    }
+    tell::resource_statistics(write_ordering(resource)).put(writer)
+}
+
+/// Sets 16 (unless gone) and 20.
+pub(crate) fn put_device(
+    device: &Device,
+    writer: &mut Writer<'_>,
+    gone: bool,
+) -> Result<(), Overflow> {
+    let volume = device.resource.view(|view| volume(view, device.vnr));
+    if !gone {
+        tell::device_info(&volume.state).put(writer)?;
+    }
+    tell::device_statistics(&volume, &counters(device)).put(writer)
+}
+
+/// Sets 17 (unless gone) and 21.
+pub(crate) fn put_connection(
+    resource: &Resource,
+    writer: &mut Writer<'_>,
+    gone: bool,
+) -> Result<(), Overflow> {
+    if !gone {
+        resource.view(|view| tell::connection_info(view.cstate, states(view)).put(writer))?;
+    }
+    let congested = resource
+        .link()
+        .is_some_and(|link| link.data.fill().is_congested());
+    ConnectionStatistics {
+        conn_congested: congested,
+    }
+    .put(writer)
+}
+
+/// Sets 18 (unless gone) and 22.
+pub(crate) fn put_peer_device(
+    device: &Device,
+    writer: &mut Writer<'_>,
+    gone: bool,
+) -> Result<(), Overflow> {
+    let volume = device.resource.view(|view| volume(view, device.vnr));
+    if !gone {
+        tell::peer_device_info(&volume.state).put(writer)?;
+    }
+    tell::peer_device_statistics(&volume, &counters(device)).put(writer)
+}
+
+/// What GET_STATUS and old-style events tell of a device: 2, 4, 3, 5, 8.
+pub(crate) fn put_status(
+    device: &Device,
+    writer: &mut Writer<'_>,
+    reason: SibReason,
+    add: impl FnOnce(&mut StateInfo),
+) -> Result<(), Overflow> {
+    let resource = &device.resource;
+    let volume = resource.view(|view| volume(view, device.vnr));
+    let disk = disk_conf(device, &volume);
+    resource.view(|view| {
+        full_context(resource, view, Some(device)).put(writer)?;
+        view.opts.put(writer)
+    })?;
+    if let Some(conf) = disk {
+        conf.put(writer)?;
+    }
+    put_net(resource, writer)?;
+    let mut info = tell::state_info(&volume, &counters(device), reason);
+    add(&mut info);
+    info.put(writer)
+}
+
+/// Set 5, if there is a connection.
+pub(crate) fn put_net(resource: &Resource, writer: &mut Writer<'_>) -> Result<(), Overflow> {
+    resource.view(|view| view.net.as_ref().map_or(Ok(()), |net| net.put(writer)))
+}
