@@ -11,6 +11,7 @@ pub mod exec;
 pub mod generate;
 pub mod handler;
 pub mod load;
+pub mod manual;
 pub mod node;
 pub mod plan;
 pub mod run;

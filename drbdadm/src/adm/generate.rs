@@ -50,6 +50,21 @@ pub fn generate(words: &[String]) -> u8 {
     }
 }
 
+/// Behind the command the names of the resources count as well.
+const BASH_NAMES: &str = r#"
+_drbdadm_with_names() {
+    _drbdadm "$@"
+    local cur=${COMP_WORDS[COMP_CWORD]} stacked= word
+    [[ $COMP_CWORD -gt 1 && $cur != -* ]] || return 0
+    for word in "${COMP_WORDS[@]}"; do
+        [[ $word == -S || $word == --stacked ]] && stacked=--stacked
+    done
+    COMPREPLY=($(compgen -W "all $(DRBD_DONT_WARN_ON_VERSION_MISMATCH=1 drbdadm $stacked \
+        sh-resources 2>/dev/null)" -- "$cur"))
+}
+complete -F _drbdadm_with_names -o bashdefault -o default drbdadm
+"#;
+
 fn completion(shell: &str) -> Result<(), String> {
     let shell: clap_complete::Shell = shell
         .parse()
@@ -57,17 +72,65 @@ fn completion(shell: &str) -> Result<(), String> {
     let mut bytes = Vec::new();
     clap_complete::generate(shell, &mut definition(), "drbdadm", &mut bytes);
     print(&String::from_utf8_lossy(&bytes));
+    if shell == clap_complete::Shell::Bash {
+        print(BASH_NAMES);
+    }
     Ok(())
 }
 
-/// drbdadm.8, and one page for each command that people use.
+/// drbdadm.8, a page for each command that people use, and drbd.conf.5.
 fn man_pages(folder: &Path) -> Result<(), String> {
     let complain = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(complain)?;
-    let mut bytes = Vec::new();
-    let man = clap_mangen::Man::new(definition())
-        .section("8")
-        .manual("DRBD 8.4");
-    man.render(&mut bytes).map_err(complain)?;
-    std::fs::write(folder.join("drbdadm.8"), &bytes).map_err(complain)
+    let all = definition();
+    let page = |command: clap::Command, name: &str| {
+        let mut bytes = Vec::new();
+        clap_mangen::Man::new(command)
+            .section("8")
+            .manual("DRBD 8.4")
+            .render(&mut bytes)?;
+        std::fs::write(folder.join(format!("{name}.8")), &bytes)
+    };
+    page(all.clone(), "drbdadm").map_err(complain)?;
+    for command in all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+    {
+        let name = format!("drbdadm-{}", command.get_name());
+        let spoken = format!("drbdadm {}", command.get_name());
+        let command = command.clone().display_name(name.clone()).bin_name(spoken);
+        page(command, &name).map_err(complain)?;
+    }
+    let text = super::manual::drbd_conf();
+    std::fs::write(folder.join("drbd.conf.5"), text).map_err(complain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hidden_command_is_listed() {
+        let text = hidden_commands();
+        for command in COMMANDS
+            .iter()
+            .filter(|command| command.group != Group::Normal)
+        {
+            assert!(
+                text.contains(&format!(" {} ", command.name)),
+                "{}",
+                command.name
+            );
+        }
+    }
+
+    #[test]
+    fn pages_are_written() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(man_pages(folder.path()), Ok(()));
+        for name in ["drbdadm.8", "drbdadm-attach.8", "drbd.conf.5"] {
+            let page = std::fs::read_to_string(folder.path().join(name)).expect("the page");
+            assert!(page.contains(".TH"), "{name}");
+        }
+    }
 }
