@@ -63,6 +63,7 @@ impl BitRange {
 
 /// Every bit that `count` sectors from `sector` touch, on a device of `capacity` sectors.
 #[must_use]
+#[inline]
 pub fn touched(sector: u64, count: u64, capacity: u64) -> Option<BitRange> {
     let end = sector.saturating_add(count).min(capacity);
     let last = end.checked_sub(1).filter(|last| *last >= sector)?;
@@ -73,6 +74,7 @@ pub fn touched(sector: u64, count: u64, capacity: u64) -> Option<BitRange> {
 ///
 /// The last bit of the device is covered if the range reaches its last sector.
 #[must_use]
+#[inline]
 pub fn covered(sector: u64, count: u64, capacity: u64) -> Option<BitRange> {
     let end = sector.saturating_add(count).min(capacity);
     let first = sector.div_ceil(SECTORS_PER_BIT);

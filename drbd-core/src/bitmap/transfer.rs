@@ -146,6 +146,7 @@ impl<P: Pages> Bitmap<P> {
     }
 }
 
+#[inline]
 fn word_from(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_le_bytes)
 }

@@ -26,18 +26,22 @@ pub trait Word {
 }
 
 impl Word for AtomicU64 {
+    #[inline]
     fn load(&self) -> u64 {
         u64::from_le(self.load(Ordering::Acquire))
     }
 
+    #[inline]
     fn store(&self, value: u64) {
         self.store(value.to_le(), Ordering::Release);
     }
 
+    #[inline]
     fn fetch_or(&self, mask: u64) -> u64 {
         u64::from_le(self.fetch_or(mask.to_le(), Ordering::AcqRel))
     }
 
+    #[inline]
     fn fetch_and(&self, mask: u64) -> u64 {
         u64::from_le(self.fetch_and(mask.to_le(), Ordering::AcqRel))
     }
