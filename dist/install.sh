@@ -30,8 +30,8 @@ divert() {
 		case $path in /usr/* | /etc/* | /lib/* | /sbin/*) ;; *) continue ;; esac
 		dpkg-query -S "$path" >/dev/null 2>&1 || continue
 		dpkg-divert --list "$path" | grep -q drbd-rs && return 0
-		dpkg-divert --quiet --local --rename --divert "$path.drbd-utils-saved-by-drbd-rs" \
-			--add "$path"
+		# This ending makes systemd overlook what else would be an init script.
+		dpkg-divert --quiet --local --rename --divert "$path.drbd-rs.dpkg-bak" --add "$path"
 		echo "$path" >>"$diverted"
 		return 0
 	done
@@ -96,8 +96,10 @@ install_texts() {
 	made=$here/build/generated
 	mkdir -p "$made"
 	own_drbdadm generate man "$made"
-	for page in "$made"/*.[58]; do
-		put 644 "$page" "/usr/share/man/man${page##*.}/${page##*/}"
+	gzip -9nf "$made"/*.[58]
+	for page in "$made"/*.[58].gz; do
+		section=${page%.gz}
+		put 644 "$page" "/usr/share/man/man${section##*.}/${page##*/}"
 	done
 	own_drbdadm generate completion bash >"$made/drbdadm"
 	put 644 "$made/drbdadm" /usr/share/bash-completion/completions/drbdadm
