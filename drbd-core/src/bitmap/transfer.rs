@@ -37,7 +37,8 @@ impl<P: Pages> Bitmap<P> {
         self.check_words(first, chunk.len())?;
         let mut total = 0_u64;
         let mut current = ExtentChange { extent: 0, bits: 0 };
-        for (index, bytes) in (first..).zip(chunk.chunks_exact(8)) {
+        // A range with an end: one without panics on overflow.
+        for (index, bytes) in (first..u64::MAX).zip(chunk.chunks_exact(8)) {
             let value = word_from(bytes) & self.valid_bits(index);
             if value == 0 {
                 continue;
@@ -100,7 +101,7 @@ impl<P: Pages> Bitmap<P> {
         let words = self.pages().page(index).ok_or(TransferError::NoPage)?;
         let first = page.saturating_mul(super::PAGE_BITS / WORD_BITS);
         let mut weight = 0_u64;
-        for ((index, word), bytes) in (first..).zip(words).zip(block.chunks_exact(8)) {
+        for ((index, word), bytes) in (first..u64::MAX).zip(words).zip(block.chunks_exact(8)) {
             let value = word_from(bytes) & self.valid_bits(index);
             word.store(value);
             weight = weight.saturating_add(u64::from(value.count_ones()));

@@ -383,7 +383,7 @@ impl<'a> Transaction<'a> {
     /// All 919 context entries; slots are wider than 16 bits as a hostile start can pass the end.
     pub fn context(&self) -> impl Iterator<Item = (u32, u32)> + 'a {
         let start = u32::from(self.context_start());
-        (start..).zip(self.0.context.iter().map(|extent| extent.get()))
+        (start..u32::MAX).zip(self.0.context.iter().map(|extent| extent.get()))
     }
 }
 

@@ -164,7 +164,7 @@ fn apply(transaction: &Transaction<'_>, slots: &mut [u32], outcome: &mut Replay)
             assign(slots, slot, extent, outcome);
         }
     }
-    for (index, update) in (0_u16..).zip(transaction.updates()) {
+    for (index, update) in (0..u16::MAX).zip(transaction.updates()) {
         if index < transaction.update_count() || update.slot != FREE_SLOT {
             assign(slots, u32::from(update.slot), update.extent, outcome);
         }
