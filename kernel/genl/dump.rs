@@ -44,6 +44,8 @@ enum Walk {
     Status(StatusWalk),
     /// The initial state.
     Initial(KVVec<Known>, usize),
+    /// As [`Walk::Unknown`], for GET_STATUS, which has an error number for it.
+    NoDevice,
     /// There is no more.
     End,
 }
@@ -117,7 +119,11 @@ impl Dump {
                 let at = match name {
                     None => None,
                     Some(None) => return Err(EINVAL),
-                    Some(Some(_)) => Some(found().flatten().ok_or(ENODEV)?),
+                    // Told where the C driver tells it: at the end of an empty dump.
+                    Some(Some(_)) => match found().flatten() {
+                        Some(resource) => Some(resource),
+                        None => return Ok(Self { op, audience, walk: Walk::NoDevice }),
+                    },
                 };
                 let only = at.is_some();
                 Walk::Status(StatusWalk {
@@ -136,6 +142,9 @@ impl Dump {
 
     /// The next message.
     pub(super) fn next(&mut self, answer: &mut [u8]) -> Result<Option<DumpMessage>> {
+        if matches!(self.walk, Walk::NoDevice) {
+            return Err(ENODEV);
+        }
         let (place, body) = answer.split_at_mut_checked(HEADER_LEN).ok_or(EMSGSIZE)?;
         let mut writer = Writer::new(body, Style::Kernel, self.audience);
         let Some(head) = self.write(&mut writer).map_err(|_| EMSGSIZE)? else {
@@ -220,7 +229,7 @@ impl Dump {
                     }))
                 }
             },
-            Walk::End => Ok(None),
+            Walk::NoDevice | Walk::End => Ok(None),
         }
     }
 }
