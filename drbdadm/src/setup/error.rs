@@ -32,10 +32,10 @@ pub enum ClientError {
         header_len: u32,
     },
     /// Netlink refused the request; a positive errno.
-    #[error("{}", io::Error::from_raw_os_error(*.0))]
+    #[error("{}", errno_text(&io::Error::from_raw_os_error(*.0)))]
     Netlink(i32),
     /// A dump ended with a positive errno.
-    #[error("received netlink error reply: {}", io::Error::from_raw_os_error(*.0))]
+    #[error("received netlink error reply: {}", errno_text(&io::Error::from_raw_os_error(*.0)))]
     Dump(i32),
     /// The driver refused.
     #[error("{}", RefusalText(*.code))]

@@ -23,7 +23,12 @@ pub(super) fn run(call: &Call, io: &mut Io<'_>) -> Result<u8, SetupError> {
             .map(|message| vec![message]),
         None => client.dump(Op::GetStatus, resource),
     };
-    for message in first.map_err(about(&call.object))? {
+    let first = match first {
+        // What does not exist yet may come.
+        Err(ClientError::Refused { .. } | ClientError::Dump(_)) => Vec::new(),
+        other => other.map_err(about(&call.object))?,
+    };
+    for message in first {
         let text = describe(&message).map_err(about(&call.object))?;
         io.out.write_all(text.as_bytes())?;
     }

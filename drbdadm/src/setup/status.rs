@@ -100,42 +100,66 @@ pub(super) fn run(call: &Call, io: &mut Io<'_>) -> Result<u8, SetupError> {
     Ok(0)
 }
 
-/// Colours of states: what needs a look stands out.
+/// Colours of states: what needs a look stands out. Bold is what concerns this node.
 #[derive(Clone, Copy)]
 enum Color {
-    Red,
+    BoldCyan,
+    BoldGreen,
+    BoldRed,
+    Cyan,
     Green,
+    Red,
 }
 
-fn disk_color(number: u32, is_local: bool) -> Option<Color> {
+impl Color {
+    fn code(self) -> &'static str {
+        match self {
+            Self::BoldCyan => "1;36",
+            Self::BoldGreen => "1;32",
+            Self::BoldRed => "1;31",
+            Self::Cyan => "36",
+            Self::Green => "32",
+            Self::Red => "31",
+        }
+    }
+}
+
+fn disk_color(number: u32, good: Color, bad: Color) -> Option<Color> {
     let state = u8::try_from(number)
         .ok()
         .and_then(|number| Disk::try_from(number).ok())?;
     match state {
-        Disk::UpToDate => Some(Color::Green),
-        Disk::DUnknown if !is_local => Some(Color::Red),
-        Disk::Diskless | Disk::Failed | Disk::Inconsistent | Disk::Outdated => Some(Color::Red),
+        Disk::UpToDate => Some(good),
+        Disk::Diskless | Disk::Failed | Disk::Inconsistent | Disk::Outdated => Some(bad),
         _ => None,
     }
 }
 
-fn role_color(name: &str) -> Option<Color> {
-    (name == "Primary").then_some(Color::Green)
+fn role_color(name: &str, primary: Color) -> Option<Color> {
+    (name == "Primary").then_some(primary)
 }
 
 fn connection_color(number: u32) -> Option<Color> {
-    if number == u32::from(Conn::WFReportParams) {
-        Some(Color::Green)
-    } else {
-        Some(Color::Red)
+    (number != u32::from(Conn::WFReportParams)).then_some(Color::BoldRed)
+}
+
+fn replication_color(number: u32) -> Option<Color> {
+    let state = u8::try_from(number)
+        .ok()
+        .and_then(|number| Conn::try_from(number).ok())?;
+    match state {
+        Conn::SyncSource => Some(Color::Red),
+        Conn::SyncTarget | Conn::PausedSyncT => Some(Color::BoldRed),
+        _ => None,
     }
 }
 
 impl View {
     fn paint(self, text: &str, color: Option<Color>) -> String {
         match color {
-            Some(Color::Red) if self.has_color => format!("\u{1b}[31m{text}\u{1b}[0m"),
-            Some(Color::Green) if self.has_color => format!("\u{1b}[32m{text}\u{1b}[0m"),
+            Some(color) if self.has_color => {
+                format!("\u{1b}[{}m{text}\u{1b}[0m", color.code())
+            }
             _ => text.to_owned(),
         }
     }
@@ -170,11 +194,16 @@ impl View {
     fn resource(self, out: &mut Wrapper, resource: &Resource) {
         let role = names::role(resource.info.res_role);
         out.line(0, &resource.name);
-        out.word(4, &format!("role:{}", self.paint(role, role_color(role))));
+        out.word(
+            4,
+            &format!(
+                "role:{}",
+                self.paint(role, role_color(role, Color::BoldCyan))
+            ),
+        );
         let suspended = names::suspended(&resource.info);
         if self.is_verbose || suspended != "no" {
-            let color = (suspended != "no").then_some(Color::Red);
-            out.word(4, &format!("suspended:{}", self.paint(&suspended, color)));
+            out.word(4, &format!("suspended:{suspended}"));
         }
         if self.is_verbose && self.has_statistics {
             let ordering = resource.statistics.res_stat_write_ordering;
@@ -189,7 +218,7 @@ impl View {
         const INDENT: usize = 6;
         let info = &device.info;
         let disk = names::disk(info.dev_disk_state);
-        let color = disk_color(info.dev_disk_state, true);
+        let color = disk_color(info.dev_disk_state, Color::BoldGreen, Color::BoldRed);
         let disk = format!("disk:{}", self.paint(disk, color));
         let mut words = Vec::new();
         if has_numbers {
@@ -206,8 +235,7 @@ impl View {
         }
         let blocked = names::blocked(figures.dev_upper_blocked, figures.dev_lower_blocked);
         if self.is_verbose || blocked != "no" {
-            let color = (blocked != "no").then_some(Color::Red);
-            out.word(INDENT, &format!("blocked:{}", self.paint(&blocked, color)));
+            out.word(INDENT, &format!("blocked:{blocked}"));
         }
     }
 
@@ -246,14 +274,15 @@ impl View {
             let role = names::role(info.conn_role);
             out.word(
                 INDENT,
-                &format!("role:{}", self.paint(role, role_color(role))),
+                &format!("role:{}", self.paint(role, role_color(role, Color::Cyan))),
             );
         }
         let is_congested = connection.statistics.conn_congested;
         if self.is_verbose || is_congested {
-            let color = is_congested.then_some(Color::Red);
-            let word = self.paint(names::yes_no(is_congested), color);
-            out.word(INDENT, &format!("congested:{word}"));
+            out.word(
+                INDENT,
+                &format!("congested:{}", names::yes_no(is_congested)),
+            );
         }
     }
 
@@ -267,12 +296,16 @@ impl View {
             words.push(format!("volume:{}", peer.volume));
         }
         if self.is_verbose || replication > off {
-            words.push(format!("replication:{}", names::replication(replication)));
+            let name = self.paint(
+                names::replication(replication),
+                replication_color(replication),
+            );
+            words.push(format!("replication:{name}"));
         }
         let has_disk = replication != off || info.peer_disk_state != u32::from(Disk::DUnknown);
         if self.is_verbose || self.has_statistics || has_disk {
             let disk = names::disk(info.peer_disk_state);
-            let color = disk_color(info.peer_disk_state, false);
+            let color = disk_color(info.peer_disk_state, Color::Green, Color::Red);
             words.push(format!("peer-disk:{}", self.paint(disk, color)));
         }
         if let Some(done) = done(peer, size) {
@@ -280,11 +313,7 @@ impl View {
         }
         let suspended = names::resync_suspended(info);
         if self.is_verbose || suspended != "no" {
-            let color = (suspended != "no").then_some(Color::Red);
-            words.push(format!(
-                "resync-suspended:{}",
-                self.paint(&suspended, color)
-            ));
+            words.push(format!("resync-suspended:{suspended}"));
         }
         put_line(out, 4, INDENT, &words);
         if self.has_statistics {

@@ -167,6 +167,22 @@ r0 role:Primary suspended:user,fencing
     assert_eq!(text, expected);
 }
 
+/// As stock paints it; the codes take no room when lines are broken.
+#[test]
+fn golden_colors() {
+    let mut wrapper = Wrapper::new(80);
+    let view = View {
+        is_verbose: false,
+        has_statistics: false,
+        has_color: true,
+    };
+    view.tree(&mut wrapper, &syncing());
+    let expected = "r0 role:\u{1b}[1;36mPrimary\u{1b}[0m\n  disk:\u{1b}[1;32mUpToDate\u{1b}[0m\n  \
+        peer role:Secondary\n    replication:\u{1b}[31mSyncSource\u{1b}[0m \
+        peer-disk:\u{1b}[31mInconsistent\u{1b}[0m done:94.56\n\n";
+    assert_eq!(wrapper.into_text(), expected);
+}
+
 #[test]
 fn json_has_the_names_of_drbd_9() {
     let document: serde_json::Value =
