@@ -222,6 +222,9 @@ impl Parser<'_> {
     /// `{ token… ; … }`: each line is kept as one text.
     fn plugins(&mut self, plugins: &mut Vec<Spanned<String>>) -> Step<()> {
         self.block(AtEnd::Error, |parser, first| {
+            if first.kind == TokenKind::Operator(';') {
+                return Err(parser.unexpected(&first, "a plugin and its settings"));
+            }
             let mut words = vec![parser.plain(&first)];
             let mut last = first.span;
             while !matches!(
