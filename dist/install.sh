@@ -62,13 +62,16 @@ keep() {
 }
 
 # The program to ask for generated texts. Built for a newer system than this one, it runs in the
-# build root only.
+# build root only, where the checkout has another name: so all names are relative to it.
 own_drbdadm() {
-	if "$here/build/sbin/drbdadm" --version >/dev/null 2>&1; then
-		"$here/build/sbin/drbdadm" "$@"
-	else
-		"$here/scripts/in-root" "$here/build/sbin/drbdadm" "$@"
-	fi
+	(
+		cd "$here"
+		if build/sbin/drbdadm --version >/dev/null 2>&1; then
+			build/sbin/drbdadm "$@"
+		else
+			scripts/in-root build/sbin/drbdadm "$@"
+		fi
+	)
 }
 
 install_module() {
@@ -95,7 +98,7 @@ install_tools() {
 install_texts() {
 	made=$here/build/generated
 	mkdir -p "$made"
-	own_drbdadm generate man "$made"
+	own_drbdadm generate man build/generated
 	gzip -9nf "$made"/*.[58]
 	for page in "$made"/*.[58].gz; do
 		section=${page%.gz}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Properties over configurations from a grammar, and over damaged ones.
 
-#[path = "generator/grammar.rs"]
+#[path = "properties/grammar.rs"]
 mod grammar;
 
 use drbd_conf::diag::{Diagnostic, Severity};

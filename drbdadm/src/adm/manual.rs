@@ -95,8 +95,9 @@ fn sections(page: &mut Roff) {
         ("on NAME… { }", "A node: address, and what differs from the other nodes."),
         ("floating ADDRESS { }", "A node that is known by its address."),
         ("stacked-on-top-of RESOURCE { }", "The nodes of another resource, on its devices."),
-        ("volume N { }", "device, disk, meta-disk and disk options of one volume. Without it these \
-            statements mean volume 0. What stands before the nodes' sections holds for all of them."),
+        ("volume N { }", "device, disk, meta-disk and disk options of one volume. Without it \
+            these statements mean volume 0. What stands before the nodes' sections holds for all \
+            of them."),
         ("device /dev/drbdN; device minor N;", "The device."),
         ("disk PATH;", "The backing device."),
         ("meta-disk internal; PATH; PATH[N];", "Where DRBD keeps its metadata: at the end of the \
