@@ -209,12 +209,13 @@ fn disks(lab: &Lab) -> Result<()> {
         10,
         "1: Failure: (160) Minor still configured (down it first)",
     )?;
-    let too_small = alpha.try_sh("drbdmeta --force 30 v08 /dev/data2 0 create-md")?;
-    ensure(
-        too_small.code == 10 && too_small.err.contains("too small"),
-        || too_small.to_string(),
-    )?;
-    alpha.sh("drbdsetup down r0").map(|_| ())
+    alpha.sh("drbdsetup down r0")?;
+
+    // A device on which not even the metadata fits.
+    alpha.sh("modprobe dm-mod && dmsetup mknodes && echo '0 8 linear /dev/data2 0' | dmsetup create tiny")?;
+    let tiny = "drbdmeta --force 30 v08 /dev/mapper/tiny internal create-md";
+    refused(alpha, tiny, 10, "is only 4096 bytes. That's not enough.")?;
+    alpha.sh("udevadm settle; dmsetup remove tiny").map(|_| ())
 }
 
 /// Device and place of the metadata at odds: C refuses it, but lets go of the disk it never held,
