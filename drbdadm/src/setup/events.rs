@@ -113,7 +113,7 @@ fn lines(seq: u32, status: &Status, info: &StateInfo) -> String {
             format!("{seq} UH-post {object} {helper} 0x{code:04x}\n")
         }
         Some(SibReason::SyncProgress) => {
-            let percent = sh_status::percent(info).unwrap_or_else(|| "0.0".to_owned());
+            let percent = sh_status::percent(info).unwrap_or_else(|| "100.0".to_owned());
             format!("{seq} SP {object} {percent}\n")
         }
         None => {
