@@ -215,11 +215,35 @@ impl Node {
     pub fn start(&self, argv: &[&str], input: &[u8]) -> Result<Job<'_>> {
         let argv: Vec<String> = argv.iter().map(|&word| word.to_owned()).collect();
         let command = argv.join(" ");
-        let env = Vec::new();
-        let pending = self.call(Request::Run { argv, env }, input)?;
+        let request = Request::Run {
+            argv,
+            env: Vec::new(),
+            interactive: false,
+        };
+        let pending = self.call(request, input)?;
         Ok(Job {
             pending,
             command,
+            output: Output::default(),
+        })
+    }
+
+    /// Starts a login shell on a terminal of the guest's own, with this many rows and columns;
+    /// its input is given by [`Job::input`].
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn start_terminal(&self, rows: u16, columns: u16) -> Result<Job<'_>> {
+        let shell = format!("stty rows {rows} cols {columns}; exec bash -l");
+        let argv = ["script", "-q", "-c", &shell, "/dev/null"];
+        let request = Request::Run {
+            argv: argv.map(str::to_owned).to_vec(),
+            env: vec![("TERM".into(), "xterm".into())],
+            interactive: true,
+        };
+        Ok(Job {
+            pending: self.call(request, b"")?,
+            command: "shell".into(),
             output: Output::default(),
         })
     }
@@ -512,7 +536,7 @@ pub struct Job<'a> {
     output: Output,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
     /// Waits for its end, whatever that is.
     ///
     /// # Errors
@@ -569,6 +593,16 @@ impl Job<'_> {
             }
         }
         Ok(self.output.clone())
+    }
+
+    /// What gives input to an interactive program; it can be used while another thread takes the
+    /// output.
+    #[must_use]
+    pub fn input(&self) -> Input<'a> {
+        Input {
+            node: self.pending.node,
+            target: self.pending.id,
+        }
     }
 
     /// Kills the program with all that it started.
@@ -629,5 +663,26 @@ impl Job<'_> {
             Err(error) => return Err(error),
         }
         Ok(false)
+    }
+}
+
+/// The keyboard of an interactive program.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    node: &'a Node,
+    target: u64,
+}
+
+impl Input<'_> {
+    /// Types.
+    ///
+    /// # Errors
+    /// When the machine is gone.
+    pub fn send(&self, keys: &[u8]) -> Result<()> {
+        let target = self.target;
+        self.node
+            .call(Request::Input { target }, keys)?
+            .done(time::command())
+            .map(|_| ())
     }
 }

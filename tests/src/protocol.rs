@@ -36,6 +36,13 @@ pub enum Request {
         argv: Vec<String>,
         /// Added to the agent's own environment.
         env: Vec<(String, String)>,
+        /// Keeps its standard input open for `Input`; otherwise that ends with the payload.
+        interactive: bool,
+    },
+    /// The payload is more standard input for call `target`. Answer: `Done`.
+    Input {
+        /// The id of the interactive `Run` call.
+        target: u64,
     },
     /// Kills the process group that call `target` started. Answer: `Done`.
     Kill {
@@ -160,6 +167,7 @@ mod tests {
             request: Request::Run {
                 argv: vec!["cat".into()],
                 env: vec![],
+                interactive: false,
             },
         };
         let mut line = Vec::new();

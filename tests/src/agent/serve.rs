@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -31,8 +31,15 @@ const CHUNK_BYTES: usize = 256 << 10;
 #[derive(Clone)]
 struct Server {
     port: Arc<Mutex<File>>,
-    /// The process groups of running programs, by the id of their call.
-    running: Arc<Mutex<HashMap<u64, i32>>>,
+    /// The running programs, by the id of their call.
+    running: Arc<Mutex<HashMap<u64, Program>>>,
+}
+
+/// A program that the host started.
+struct Program {
+    group: i32,
+    /// Of an interactive program.
+    input: Option<ChildStdin>,
 }
 
 /// Serves the port until the host goes away.
@@ -92,13 +99,26 @@ impl Server {
     fn carry_out(&self, call: Call, data: &[u8]) -> io::Result<()> {
         let id = call.id;
         match call.request {
-            Request::Run { argv, env } => self.run(id, &argv, env, data),
+            Request::Run {
+                argv,
+                env,
+                interactive,
+            } => self.run(id, &argv, env, data, interactive),
+            Request::Input { target } => {
+                if let Ok(mut running) = self.running.lock() {
+                    if let Some(input) = running.get_mut(&target).and_then(|p| p.input.as_mut()) {
+                        input.write_all(data)?;
+                    }
+                }
+                self.answer(id, Reply::Done, &[]);
+                Ok(())
+            }
             Request::Kill { target } => {
                 let group = self
                     .running
                     .lock()
                     .ok()
-                    .and_then(|r| r.get(&target).copied());
+                    .and_then(|r| r.get(&target).map(|p| p.group));
                 if let Some(group) = group {
                     let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
                 }
@@ -143,6 +163,7 @@ impl Server {
         argv: &[String],
         env: Vec<(String, String)>,
         input: &[u8],
+        interactive: bool,
     ) -> io::Result<()> {
         let (program, arguments) = argv
             .split_first()
@@ -163,9 +184,6 @@ impl Server {
             .process_group(0)
             .spawn()?;
         let group = i32::try_from(child.id()).map_err(io::Error::other)?;
-        if let Ok(mut running) = self.running.lock() {
-            running.insert(id, group);
-        }
         let (ended, all_ended) = channel();
         if let Some(out) = child.stdout.take() {
             self.pump(id, out, Reply::Out, ended.clone());
@@ -173,9 +191,24 @@ impl Server {
         if let Some(err) = child.stderr.take() {
             self.pump(id, err, Reply::Err, ended);
         }
+        if let Ok(mut running) = self.running.lock() {
+            // Before the input is written: it can be killed while it does not take it.
+            running.insert(id, Program { group, input: None });
+        }
         if let Some(mut stdin) = child.stdin.take() {
             // A program that does not want its input just ends without it.
             let _ = stdin.write_all(input);
+            if interactive {
+                if let Some(program) = self
+                    .running
+                    .lock()
+                    .ok()
+                    .as_mut()
+                    .and_then(|r| r.get_mut(&id))
+                {
+                    program.input = Some(stdin);
+                }
+            }
         }
         let status = child.wait()?;
         if let Ok(mut running) = self.running.lock() {

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use drbd_lab::drbdconf::Resource;
 use drbd_lab::error::{LabError, Result};
 use drbd_lab::image::Image;
-use drbd_lab::lab::{Lab, Setup};
+use drbd_lab::lab::{load_module, Lab, Setup};
 use drbd_lab::machine::Hardware;
 use drbd_lab::protocol::Reply;
 use drbd_lab::stack::{Build, Pair, Stack};
@@ -31,6 +32,15 @@ enum Action {
     Image,
     /// Boot, push files, run a shell command, show what it says, leave with its exit code.
     Run(Run),
+    /// Two machines open to type in.
+    Shell {
+        /// What runs on them, as for `test`.
+        #[arg(long, default_value = "c:c")]
+        pair: Pair,
+        /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
+        #[arg(long, value_name = "FOLDER")]
+        build: Option<PathBuf>,
+    },
     /// List the scenarios.
     List,
     /// Run scenarios on pairings of implementations; exit code 0 if all end as they should.
@@ -96,6 +106,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Action::Image => image(),
         Action::Run(run) => run.carry_out(),
+        Action::Shell { pair, build } => shell(pair, build.as_deref()),
         Action::List => {
             for scenario in scenarios::all() {
                 println!("{:<28} {}", scenario.name, scenario.about);
@@ -113,6 +124,23 @@ fn main() -> ExitCode {
 
 fn image() -> Result<ExitCode> {
     println!("{}", Image::get()?.root.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Boots, writes a configuration with r0, loads the modules, and hands over the keyboard.
+fn shell(pair: Pair, build: Option<&Path>) -> Result<ExitCode> {
+    let lab = Lab::boot(Setup {
+        stacks: vec![pair.alpha, pair.beta],
+        hardware: Hardware::default(),
+        folder: paths::new_run()?,
+        build: build_folder(build)?,
+    })?;
+    scenarios::steps::configure(&lab, &[&Resource::r0()])?;
+    for node in lab.nodes() {
+        load_module(node)?;
+    }
+    eprintln!("r0 is configured in /etc/drbd.conf: minor 1 over /dev/data0");
+    drbd_lab::shell::open(&lab)?;
     Ok(ExitCode::SUCCESS)
 }
 
