@@ -111,6 +111,13 @@ impl Bits {
             .map_or(0, |range| self.map().count(range))
     }
 
+    /// Nothing of it is on the disk.
+    pub(crate) fn mark_all_dirty(&self) {
+        for flag in &self.dirty {
+            flag.store(true, Ordering::Release);
+        }
+    }
+
     /// Sets all bits.
     pub(crate) fn set_all(&self) {
         self.set_range(self.map().all());

@@ -7,9 +7,9 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::request::policy::Policy;
 use drbd_core::request::slots::SlotId;
 use drbd_core::request::word::{Duties, Event, Outcome};
+use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, ArcBorrow, Mutex};
-use kernel::new_mutex;
 
 use crate::backing::Backing;
 use crate::bitmap::Bits;
@@ -135,6 +135,8 @@ pub(crate) struct Device {
     watch_work: DelayedWork<Device, 3>,
     #[pin]
     later_work: DelayedWork<Device, 4>,
+    /// All bits are set: the activity log would tell nothing new. Shown as the C driver shows it.
+    pub(crate) al_suspended: AtomicBool,
     /// At the last attach: the node had gone down as a Primary without peer.
     pub(crate) degraded: AtomicBool,
 }
@@ -270,6 +272,7 @@ impl Device {
                 watch <- crate::progress::Watch::new(),
                 watch_work <- crate::progress::new_work(),
                 later_work <- crate::later::new_work(),
+                al_suspended: AtomicBool::new(false),
                 degraded: AtomicBool::new(false),
             }? Error),
             GFP_KERNEL,
@@ -377,7 +380,24 @@ impl Device {
 
     /// The machine is told of progress when so few bits are left.
     fn sync_end(&self) -> u64 {
-        self.counters.rs_failed.load(Ordering::Relaxed).saturating_add(SYNC_END)
+        self.counters
+            .rs_failed
+            .load(Ordering::Relaxed)
+            .saturating_add(SYNC_END)
+    }
+
+    /// All bits are set, and nobody is connected.
+    pub(crate) fn suspend_al(&self) {
+        if !self.al_suspended.swap(true, Ordering::Relaxed) {
+            log!(Level::Info, *self, "Suspended AL updates");
+        }
+    }
+
+    /// The peer is there: from now on it matters what is in sync.
+    pub(crate) fn resume_al(&self) {
+        if self.al_suspended.swap(false, Ordering::Relaxed) {
+            log!(Level::Info, *self, "Resumed AL updates");
+        }
     }
 
     /// The number of the next packet that is counted.

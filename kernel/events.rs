@@ -103,6 +103,9 @@ pub(crate) fn state_changed(
     }
     if let Some(device) = resource.device(vnr) {
         crate::progress::state_changed(&device, old, new);
+        if old.conn < Conn::Connected && new.conn >= Conn::Connected {
+            device.resume_al();
+        }
     }
     for (_, other) in &mut state.now.volumes {
         other.susp = new.susp;

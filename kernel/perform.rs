@@ -6,6 +6,7 @@
 //! one after the other, under the owner's mutex.
 
 use core::sync::atomic::Ordering;
+use drbd_core::peer::log::Amount;
 use drbd_core::peer::{DiskErrorKind, Driver, Effect, Event, OnIoError, Send};
 use drbd_core::request::policy::{Policy, PolicyFacts};
 use drbd_core::request::word::Event as Told;
@@ -14,6 +15,7 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use crate::device::Device;
+use crate::log::{say, About};
 use crate::plane::Kind;
 use crate::resource::{Owner, Resource};
 use crate::sys::log::{log, Level};
@@ -281,11 +283,50 @@ fn set_size(
     if let Some(local) = device.local() {
         let bits = match device.bits() {
             Some(old) => old.resized(sectors, set_new)?,
-            None if on_disk == 0 || on_disk == sectors => local.read_bitmap(sectors)?,
+            None if on_disk == sectors => local.read_bitmap(sectors)?,
             None => local.read_bitmap(on_disk)?.resized(sectors, set_new)?,
         };
+        let about = About::Device(device);
+        say(
+            Level::Info,
+            about,
+            format_args!(
+                "resync bitmap: bits={} words={} pages={}",
+                bits.len(),
+                bits.len().div_ceil(64),
+                bits.page_count()
+            ),
+        );
+        if on_disk != sectors {
+            // Before the superblock names the new size.
+            say(
+                Level::Info,
+                about,
+                format_args!("Writing the whole bitmap, size changed"),
+            );
+            bits.mark_all_dirty();
+            local.write_bitmap(&bits)?;
+        }
+        let (kib, set) = (bits.weight().saturating_mul(4), bits.weight());
+        say(
+            Level::Info,
+            about,
+            format_args!(
+                "{} ({set} bits) marked out-of-sync by on disk bit-map.",
+                Amount(kib)
+            ),
+        );
+        if set == bits.len() && on_disk != sectors {
+            device.suspend_al();
+        }
         device.replace_bits(Some(Arc::new(bits, GFP_KERNEL)?));
     }
+    let kib = sectors / 2;
+    say(
+        Level::Info,
+        About::Device(device),
+        format_args!("size = {} ({kib} KB)", Amount(kib)),
+    );
     device.set_capacity(sectors);
     limits(device, owner);
     Ok(())

@@ -42,7 +42,7 @@ fn minor(device: &Device) -> MinorStatus {
         minor: device.minor,
         state: volume.state,
         protocol,
-        al_suspended: false,
+        al_suspended: counters.al_suspended,
         sent_sectors: counters.sent,
         received_sectors: counters.received,
         written_sectors: counters.written,

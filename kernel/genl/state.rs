@@ -45,7 +45,13 @@ impl Call<'_> {
     }
 
     pub(super) fn invalidate_remote(&mut self) -> Judged<Answer> {
-        self.change(Command::InvalidateRemote)
+        let answer = self.change(Command::InvalidateRemote)?;
+        let device = self.device()?;
+        let alone = device.resource.state_of(device.vnr).conn == Conn::StandAlone;
+        if answer.code.is_success() && alone {
+            device.suspend_al();
+        }
+        Ok(answer)
     }
 
     pub(super) fn pause_sync(&mut self, on: bool) -> Judged<Answer> {

@@ -73,6 +73,7 @@ pub(crate) fn counters(device: &Device) -> Counters {
         unacked: c.unacked.load(Ordering::Relaxed),
         local: c.local.load(Ordering::Relaxed),
         blocked: device.policy().parked,
+        al_suspended: device.al_suspended.load(Ordering::Relaxed),
         bits,
         out_of_sync,
     }

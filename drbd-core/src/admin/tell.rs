@@ -43,6 +43,8 @@ pub struct Counters {
     pub local: u32,
     /// New application requests would have to wait.
     pub blocked: bool,
+    /// The activity log is not written.
+    pub al_suspended: bool,
     /// Bits in the bitmap.
     pub bits: u64,
     /// Bits that are out of sync.
@@ -158,7 +160,7 @@ pub fn device_statistics(volume: &Volume, counters: &Counters) -> DeviceStatisti
         dev_lower_pending: counters.local,
         dev_upper_blocked: counters.blocked,
         dev_lower_blocked: false,
-        dev_al_suspended: false,
+        dev_al_suspended: counters.al_suspended,
         dev_exposed_data_uuid: volume.exposed,
         dev_current_uuid: slots.map_or(0, |[current, ..]| current),
         dev_disk_flags: flags(volume).bits(),

@@ -43,7 +43,11 @@ impl LogLine {
             | Self::Refused { .. }
             | Self::IncompatibleSettings
             | Self::UnexpectedPacket(_) => Level::Error,
-            Self::ForcedUpToDate | Self::Warning(_) => Level::Warning,
+            Self::ForcedUpToDate
+            | Self::ForcedSplitBrain
+            | Self::LostBitmapUuid(_)
+            | Self::NotEvenConsistent
+            | Self::Warning(_) => Level::Warning,
             Self::Handshake { .. }
             | Self::FullSync
             | Self::BitsWithoutResync(_)
@@ -52,6 +56,7 @@ impl LogLine {
             | Self::FailedBlocks(_)
             | Self::Uuids(..)
             | Self::AssumingFullSync
+            | Self::FencePeer { .. }
             | Self::HelperRefused { .. } => Level::Info,
         }
     }
@@ -142,6 +147,13 @@ impl fmt::Display for LogLine {
                 write!(f, "Can only connect to data with current UUID={uuid:016X}")
             }
             Self::ForcedUpToDate => f.write_str("Forced to consider local data as UpToDate!"),
+            Self::ForcedSplitBrain => f.write_str("Forced into split brain situation!"),
+            Self::LostBitmapUuid(uuid) => write!(f, "The bitmap UUID {uuid:016X} is forgotten"),
+            Self::NotEvenConsistent => f.write_str("No volume is Consistent, not fencing the peer"),
+            Self::FencePeer { exit, fenced } => match fenced.text() {
+                Some(text) => write!(f, "fence-peer helper returned {exit} ({text})"),
+                None => write!(f, "fence-peer helper broken, returned {exit}"),
+            },
             Self::FailedByPeer(code) => write!(
                 f,
                 "Requested state change failed by peer: {} ({code})",
@@ -186,6 +198,24 @@ impl UuidNews {
             Self::Updated => "updated UUIDs",
             Self::ClearedBitmap => "cleared bitmap UUID",
         }
+    }
+}
+
+/// An amount in KiB with at most four digits, in the largest unit that it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Amount(pub u64);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut amount = self.0;
+        let mut units = ['K', 'M', 'G', 'T', 'P', 'E'].into_iter();
+        let mut unit = units.next();
+        while amount >= 10_000 {
+            // Rounded to the next unit.
+            amount = amount.saturating_add(512) >> 10;
+            unit = units.next();
+        }
+        write!(f, "{amount} {}B", unit.unwrap_or('E'))
     }
 }
 

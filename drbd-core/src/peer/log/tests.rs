@@ -232,6 +232,21 @@ fn lines_in_the_recorded_words() {
 }
 
 #[test]
+fn amounts_as_recorded() {
+    for (kib, text) in [
+        (0, "0 KB"),
+        (9_999, "9999 KB"),
+        (131_032, "128 MB"),
+        (65_496, "64 MB"),
+        (32_728, "32 MB"),
+        (1 << 30, "1024 GB"),
+        (1 << 50, "1024 PB"),
+    ] {
+        assert_eq!(Amount(kib).to_string(), text);
+    }
+}
+
+#[test]
 fn state_changes_as_recorded() {
     use Disk as D;
     let unknown = (Role::Secondary, Role::Unknown);
