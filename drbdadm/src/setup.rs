@@ -8,6 +8,7 @@
 pub mod address;
 mod attributes;
 mod change;
+pub mod cli;
 pub mod client;
 mod command;
 pub mod error;
