@@ -5,6 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Context, LabError, Result};
@@ -94,7 +95,9 @@ impl SocketFolder {
     /// # Errors
     /// When it can't be made.
     pub fn new() -> Result<Self> {
-        let path = env::temp_dir().join(format!("drbd-lab-{}", process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("drbd-lab-{}-{count}", process::id()));
         fs::create_dir_all(&path).at("make", &path)?;
         Ok(Self(path))
     }

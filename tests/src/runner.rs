@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Runs scenarios: one boot per pairing and kind of machine, modules loaded anew for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use crate::error::{LabError, Result};
@@ -29,6 +31,10 @@ pub struct Plan {
     pub kernel: String,
     /// Runs C on both nodes although its result is stored, and stores what comes out.
     pub renew_oracle: bool,
+    /// Runs each scenario on each pairing, asked for or not.
+    pub any_pair: bool,
+    /// How many pairings run side by side.
+    pub jobs: usize,
 }
 
 /// How many scenarios ended how.
@@ -42,17 +48,64 @@ pub struct Tally {
     pub stored: u32,
 }
 
+/// Scenarios that share a boot: one pairing on one kind of machine.
+struct Group {
+    pair: Pair,
+    scenarios: Vec<Scenario>,
+    folder: PathBuf,
+}
+
 /// Runs all scenarios on all pairings that they ask for; one line each on standard output.
 ///
 /// # Errors
 /// Only when the results can't be kept; a scenario that fails is counted.
 pub fn run(plan: &Plan, scenarios: &[Scenario]) -> Result<Tally> {
     let mut tally = Tally::default();
+    let groups = Mutex::new(plan_groups(plan, scenarios, &mut tally));
+    let tallies: Vec<Result<Tally>> = thread::scope(|scope| {
+        // A machine lives no longer than the thread that started it: each worker sees its groups
+        // through from boot to end.
+        let workers: Vec<_> = (0..plan.jobs.max(1))
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut tally = Tally::default();
+                    loop {
+                        let next = groups
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .pop_front();
+                        match next {
+                            Some(group) => run_group(plan, &group, &mut tally)?,
+                            None => return Ok(tally),
+                        }
+                    }
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|_| Err(LabError::Mismatch("a worker of the lab died".into())))
+            })
+            .collect()
+    });
+    for part in tallies {
+        let part = part?;
+        tally.passed += part.passed;
+        tally.failed += part.failed;
+    }
+    Ok(tally)
+}
+
+/// Sorts out what is to be booted for; what a stored oracle answers is counted at once.
+fn plan_groups(plan: &Plan, scenarios: &[Scenario], tally: &mut Tally) -> VecDeque<Group> {
+    let mut groups = VecDeque::new();
     for &pair in &plan.pairs {
-        let mut groups: BTreeMap<String, Vec<Scenario>> = BTreeMap::new();
+        let mut kinds: BTreeMap<String, Vec<Scenario>> = BTreeMap::new();
         for scenario in scenarios {
-            let is_asked = !(pair.is_oracle() && matches!(scenario.c, Oracle::NotAsked));
-            if !(scenario.asks)(pair) || !is_asked {
+            if !plan.any_pair && !scenario.asks(pair) {
                 continue;
             }
             if pair.is_oracle() && !plan.renew_oracle {
@@ -68,43 +121,39 @@ pub fn run(plan: &Plan, scenarios: &[Scenario]) -> Result<Tally> {
                     continue;
                 }
             }
-            let key = format!("{:?}", (scenario.hardware)());
-            groups.entry(key).or_default().push(*scenario);
+            let kind = format!("{:?}", (scenario.hardware)());
+            kinds.entry(kind).or_default().push(*scenario);
         }
-        for (index, group) in groups.values().enumerate() {
-            run_group(plan, pair, index, group, &mut tally)?;
+        for (index, scenarios) in kinds.into_values().enumerate() {
+            groups.push_back(Group {
+                pair,
+                scenarios,
+                folder: plan
+                    .folder
+                    .join(format!("{pair}-{index}").replace(':', "-")),
+            });
         }
     }
-    Ok(tally)
+    groups
 }
 
 fn line(verdict: &str, scenario: &Scenario, pair: Pair, remark: &str) {
-    println!(
-        "{verdict:<4} {:<28} {pair:<22} {remark}",
-        scenario.name,
-        pair = pair.to_string()
-    );
+    let pair = pair.to_string();
+    println!("{verdict:<4} {:<24} {pair:<22} {remark}", scenario.name);
 }
 
-/// Scenarios that share a boot. A lab in which one failed is not used for the next.
-fn run_group(
-    plan: &Plan,
-    pair: Pair,
-    index: usize,
-    group: &[Scenario],
-    tally: &mut Tally,
-) -> Result<()> {
+/// Runs the scenarios of a group. A lab in which one failed is not used for the next.
+fn run_group(plan: &Plan, group: &Group, tally: &mut Tally) -> Result<()> {
+    let pair = group.pair;
     let mut lab: Option<Lab> = None;
-    for (boot, scenario) in group.iter().enumerate() {
+    for (boot, scenario) in group.scenarios.iter().enumerate() {
         let start = Instant::now();
         let booted = match lab.take() {
             Some(lab) => Ok(lab),
             None => Lab::boot(Setup {
                 stacks: vec![pair.alpha, pair.beta],
                 hardware: (scenario.hardware)(),
-                folder: plan
-                    .folder
-                    .join(format!("{pair}-{index}-{boot}").replace(':', "-")),
+                folder: group.folder.join(format!("boot-{boot}")),
                 build: plan.build.clone(),
             }),
         };
@@ -128,13 +177,7 @@ fn run_group(
             }
             Err(complaint) => {
                 tally.failed += 1;
-                line("FAIL", scenario, pair, &format!("{seconds} s"));
-                for text in complaint.lines() {
-                    println!("     {text}");
-                }
-                if let Some(lab) = &used {
-                    keep_evidence(lab, scenario, &complaint);
-                }
+                report_failure(scenario, pair, seconds, &complaint, used.as_ref());
             }
         }
         if result.is_ok() {
@@ -142,6 +185,33 @@ fn run_group(
         }
     }
     Ok(())
+}
+
+fn report_failure(
+    scenario: &Scenario,
+    pair: Pair,
+    seconds: u64,
+    complaint: &str,
+    lab: Option<&Lab>,
+) {
+    // One piece, so that another worker's line does not come between.
+    let indented: String = complaint
+        .lines()
+        .map(|text| format!("\n     {text}"))
+        .collect();
+    let place = match lab {
+        Some(lab) => {
+            keep_evidence(lab, scenario, complaint);
+            format!("\n     see {}", lab.setup().folder.display())
+        }
+        None => String::new(),
+    };
+    line(
+        "FAIL",
+        scenario,
+        pair,
+        &format!("{seconds} s{indented}{place}"),
+    );
 }
 
 /// How a scenario that counts as passed got there.
@@ -245,7 +315,6 @@ fn keep_evidence(lab: &Lab, scenario: &Scenario, complaint: &str) {
     for node in lab.nodes() {
         keep_state(node, scenario);
     }
-    println!("     see {}", folder.display());
 }
 
 fn keep_state(node: &Node, scenario: &Scenario) {

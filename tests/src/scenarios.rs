@@ -48,8 +48,8 @@ pub struct Scenario {
     pub hardware: fn() -> Hardware,
     /// What C does with it.
     pub c: Oracle,
-    /// Whether a pairing makes sense for it.
-    pub asks: fn(Pair) -> bool,
+    /// The pairings that a full run asks it of, besides C on both nodes.
+    pub pairs: &'static [&'static str],
     /// Whether the modules are loaded before it, and unloaded after it.
     pub loaded: bool,
     /// Texts of bad kernel log lines that it expects.
@@ -58,6 +58,21 @@ pub struct Scenario {
     pub run: fn(&Lab) -> Result<()>,
 }
 
+/// Ours on both nodes.
+pub const OURS: &[&str] = &["ours:ours"];
+/// Ours with C, each way round.
+pub const MIXED: &[&str] = &["ours:c", "c:ours"];
+/// Ours on at least one node.
+pub const OURS_AND_MIXED: &[&str] = &["ours:ours", "ours:c", "c:ours"];
+/// Also our module with the stock tools, and the C module with our tools.
+pub const EVERY: &[&str] = &[
+    "ours:ours",
+    "ours:c",
+    "c:ours",
+    "ours+stock:ours+stock",
+    "c+ours:c+ours",
+];
+
 /// What most scenarios are like; a `Scenario` is written with `..PLAIN`.
 pub const PLAIN: Scenario = Scenario {
     name: "",
@@ -65,13 +80,23 @@ pub const PLAIN: Scenario = Scenario {
     source: "",
     hardware: Hardware::default,
     c: Oracle::Pass,
-    asks: |_| true,
+    pairs: OURS,
     loaded: true,
     allowed: &[],
     run: |_| Ok(()),
 };
 
 impl Scenario {
+    /// Whether a full run asks it of a pairing.
+    #[must_use]
+    pub fn asks(&self, pair: Pair) -> bool {
+        if pair.is_oracle() {
+            return !matches!(self.c, Oracle::NotAsked);
+        }
+        let pair = pair.to_string();
+        self.pairs.iter().any(|asked| *asked == pair)
+    }
+
     /// Changes when the scenario's text or that of its steps does.
     #[must_use]
     pub fn hash(&self) -> String {
@@ -108,6 +133,11 @@ mod tests {
         assert_eq!(names.len(), all.len());
         for scenario in &all {
             assert!(!scenario.about.is_empty() && !scenario.source.is_empty());
+            for pair in scenario.pairs {
+                let parsed: Pair = pair.parse().unwrap();
+                assert_eq!(parsed.to_string(), *pair);
+                assert!(scenario.asks(parsed));
+            }
         }
     }
 }

@@ -47,6 +47,9 @@ enum Action {
     Test(Test),
     /// Run all scenarios with C on both nodes and store the results in tests/oracle/.
     Oracle {
+        /// How many kinds of machines run side by side.
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
         /// Only scenarios whose name contains one of these.
         filter: Vec<String>,
     },
@@ -58,15 +61,24 @@ struct Test {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "ours:ours,ours:c,c:ours,c:c"
+        default_value = ALL_PAIRS
     )]
     pair: Vec<Pair>,
     /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
     #[arg(long, value_name = "FOLDER")]
     build: Option<PathBuf>,
+    /// Also run what a full run would not ask of these pairings.
+    #[arg(long)]
+    any_pair: bool,
+    /// How many pairings run side by side.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
     /// Only scenarios whose name contains one of these.
     filter: Vec<String>,
 }
+
+/// The pairings of a full run.
+const ALL_PAIRS: &str = "ours:ours,ours:c,c:ours,ours+stock:ours+stock,c+ours:c+ours,c:c";
 
 #[derive(Debug, clap::Args)]
 struct Run {
@@ -113,8 +125,17 @@ fn main() -> ExitCode {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Action::Test(test) => run_scenarios(&test.pair, test.build.as_deref(), &test.filter, false),
-        Action::Oracle { filter } => run_scenarios(&[Pair::C], None, &filter, true),
+        Action::Test(test) => test.carry_out(false),
+        Action::Oracle { jobs, filter } => {
+            let test = Test {
+                pair: vec![Pair::C],
+                build: None,
+                any_pair: false,
+                jobs,
+                filter,
+            };
+            test.carry_out(true)
+        }
     };
     done.unwrap_or_else(|error| {
         eprintln!("drbd-lab: {error}");
@@ -144,36 +165,35 @@ fn shell(pair: Pair, build: Option<&Path>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_scenarios(
-    pairs: &[Pair],
-    build: Option<&Path>,
-    filters: &[String],
-    renew_oracle: bool,
-) -> Result<ExitCode> {
-    let scenarios: Vec<_> = scenarios::all()
-        .into_iter()
-        .filter(|scenario| runner::selected(scenario.name, filters))
-        .collect();
-    let plan = runner::Plan {
-        pairs: pairs.to_vec(),
-        build: build_folder(build)?,
-        checkout: paths::checkout()?,
-        folder: paths::new_run()?,
-        kernel: Image::get()?.version,
-        renew_oracle,
-    };
-    let tally = runner::run(&plan, &scenarios)?;
-    if tally.stored > 0 {
-        println!(
-            "{} of these by the stored oracle (drbd-lab oracle)",
-            tally.stored
-        );
+impl Test {
+    fn carry_out(self, renew_oracle: bool) -> Result<ExitCode> {
+        let scenarios: Vec<_> = scenarios::all()
+            .into_iter()
+            .filter(|scenario| runner::selected(scenario.name, &self.filter))
+            .collect();
+        let plan = runner::Plan {
+            pairs: self.pair,
+            build: build_folder(self.build.as_deref())?,
+            checkout: paths::checkout()?,
+            folder: paths::new_run()?,
+            kernel: Image::get()?.version,
+            renew_oracle,
+            any_pair: self.any_pair,
+            jobs: self.jobs,
+        };
+        let tally = runner::run(&plan, &scenarios)?;
+        if tally.stored > 0 {
+            println!(
+                "{} of these by the stored oracle (drbd-lab oracle)",
+                tally.stored
+            );
+        }
+        println!("{} passed, {} failed", tally.passed, tally.failed);
+        if tally.failed > 0 || tally.passed == 0 {
+            return Ok(ExitCode::FAILURE);
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    if tally.failed > 0 || tally.passed == 0 {
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn build_folder(given: Option<&Path>) -> Result<Build> {

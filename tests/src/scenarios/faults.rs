@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Cables are cut and plugs are pulled while a node writes.
 
-use super::{steps, Scenario, PLAIN};
+use super::{steps, Scenario, MIXED, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, LabError, Result};
 use crate::lab::{load_module, Lab};
@@ -14,6 +14,7 @@ pub const SCENARIOS: [Scenario; 4] = [
         name: "cable-cut",
         about: "cable cut under load and replugged: only what changed is resynced, disks equal",
         source: include_str!("faults.rs"),
+        pairs: OURS_AND_MIXED,
         run: cable_cut,
         ..PLAIN
     },
@@ -21,6 +22,7 @@ pub const SCENARIOS: [Scenario; 4] = [
         name: "plug-pulled-secondary",
         about: "the Secondary loses power under load: the Primary goes on, the other returns",
         source: include_str!("faults.rs"),
+        pairs: MIXED,
         run: secondary_dies,
         ..PLAIN
     },
@@ -28,6 +30,7 @@ pub const SCENARIOS: [Scenario; 4] = [
         name: "plug-pulled-primary",
         about: "the Primary loses power under load: no acknowledged file is lost at the other",
         source: include_str!("faults.rs"),
+        pairs: OURS_AND_MIXED,
         run: primary_dies,
         ..PLAIN
     },
@@ -35,6 +38,7 @@ pub const SCENARIOS: [Scenario; 4] = [
         name: "diskless-primary",
         about: "the Primary's disk fails under load: it goes on with the peer's, and heals",
         source: include_str!("faults.rs"),
+        pairs: &["ours:ours", "ours:c"],
         run: disk_dies,
         ..PLAIN
     },

@@ -24,6 +24,7 @@ pub const SCENARIOS: [Scenario; 2] = [
         name: "metadata-swap-disks",
         about: "disks in sync change machines, attach there without a resync, and go back",
         source: include_str!("metadata.rs"),
+        pairs: &["ours:c"],
         run: swap_disks,
         ..PLAIN
     },

@@ -21,6 +21,7 @@ pub const SCENARIOS: [Scenario; 2] = [
     Scenario {
         name: "module-unload-busy",
         about: "unloading is refused while configured, and possible right after a dump or udev",
+        pairs: &["ours:ours", "ours+stock:ours+stock"],
         source: include_str!("module.rs"),
         loaded: false,
         run: unload_busy,

@@ -14,6 +14,7 @@ pub const SCENARIOS: [Scenario; 1] = [Scenario {
     name: "proc-and-status",
     about: "/proc/drbd and `service drbd status` in each state of a resource's life",
     source: include_str!("proc.rs"),
+    pairs: &["ours:ours", "ours:c"],
     run: texts,
     ..PLAIN
 }];

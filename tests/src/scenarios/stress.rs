@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Much work, little memory, many cycles.
 
-use super::{steps, Scenario, PLAIN};
+use super::{steps, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, LabError, Result};
 use crate::lab::{load_module, Lab};
@@ -15,6 +15,7 @@ pub const SCENARIOS: [Scenario; 4] = [
         name: "fio-verify",
         about: "random writes of 512 B to 1 MiB at depth 32, verified on both nodes",
         source: include_str!("stress.rs"),
+        pairs: OURS_AND_MIXED,
         run: fio_verify,
         ..PLAIN
     },

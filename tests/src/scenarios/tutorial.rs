@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The tutorial's session: from empty disks to a switch-over and back.
 
-use super::{steps, Scenario, PLAIN};
+use super::{steps, Scenario, EVERY, MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::Result;
 use crate::lab::Lab;
@@ -12,6 +12,7 @@ pub const SCENARIOS: [Scenario; 3] = [
         name: "tutorial-C",
         about: "create-md, up, full sync, ext3, switch-over both ways, peer's disk on its own",
         source: include_str!("tutorial.rs"),
+        pairs: EVERY,
         run: |lab| session(lab, 'C'),
         ..PLAIN
     },
@@ -19,6 +20,7 @@ pub const SCENARIOS: [Scenario; 3] = [
         name: "tutorial-A",
         about: "the same session with protocol A",
         source: include_str!("tutorial.rs"),
+        pairs: MIXED,
         run: |lab| session(lab, 'A'),
         ..PLAIN
     },
@@ -26,6 +28,7 @@ pub const SCENARIOS: [Scenario; 3] = [
         name: "tutorial-B",
         about: "the same session with protocol B",
         source: include_str!("tutorial.rs"),
+        pairs: MIXED,
         run: |lab| session(lab, 'B'),
         ..PLAIN
     },
