@@ -86,6 +86,8 @@ pub fn parse_number(text: &str, scale: Scale) -> Result<u64, NumberError> {
         value.checked_mul(factor).ok_or(NumberError::OutOfRange)
     } else {
         let divisor = scale.size().checked_div(suffix).unwrap_or(1);
-        Ok(value.div_ceil(divisor.max(1)))
+        let whole = value.checked_div(divisor).unwrap_or(value);
+        let has_rest = value.checked_rem(divisor).is_some_and(|rest| rest > 0);
+        Ok(whole.saturating_add(u64::from(has_rest)))
     }
 }

@@ -20,7 +20,13 @@ pub const NLA_TYPE_MASK: u16 = 0x3fff;
 /// Length of an attribute's header in bytes.
 pub(super) const ATTR_HEADER: usize = 4;
 /// Attributes begin at multiples of this.
-pub(super) const ATTR_ALIGN: usize = 4;
+const ATTR_ALIGN: usize = 4;
+
+/// The length with padding.
+pub(super) const fn padded(len: usize) -> usize {
+    // `next_multiple_of` would leave a check for overflow in the module.
+    len.saturating_add(ATTR_ALIGN - 1) & !(ATTR_ALIGN - 1)
+}
 
 /// Why attributes were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,10 +163,7 @@ impl<'a> Attrs<'a> {
             .split_at_checked(payload_len)
             .ok_or(AttrError::Truncated)?;
         // The last attribute may lack its padding.
-        self.rest = self
-            .rest
-            .get(len.next_multiple_of(ATTR_ALIGN)..)
-            .unwrap_or(&[]);
+        self.rest = self.rest.get(padded(len)..).unwrap_or(&[]);
         Ok(Attr {
             raw_type: u16::from_ne_bytes(*raw_type),
             payload,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Writing netlink attributes into a lent buffer.
 
-use super::attr::{ATTR_ALIGN, ATTR_HEADER, GENLA_F_MANDATORY, NLA_F_NESTED};
+use super::attr::{padded, ATTR_HEADER, GENLA_F_MANDATORY, NLA_F_NESTED};
 use core::fmt;
 
 /// The buffer is too small for what should be written.
@@ -108,7 +108,7 @@ impl<'a> Writer<'a> {
     pub fn put_raw(&mut self, raw_type: u16, payload: &[u8]) -> Result<(), Overflow> {
         let len = ATTR_HEADER.checked_add(payload.len()).ok_or(Overflow)?;
         let short_len = u16::try_from(len).map_err(|_| Overflow)?;
-        let room = self.room(len.next_multiple_of(ATTR_ALIGN))?;
+        let room = self.room(padded(len))?;
         let (head, rest) = room
             .split_first_chunk_mut::<ATTR_HEADER>()
             .ok_or(Overflow)?;
@@ -116,7 +116,7 @@ impl<'a> Writer<'a> {
         let (body, padding) = rest.split_at_mut_checked(payload.len()).ok_or(Overflow)?;
         body.copy_from_slice(payload);
         padding.fill(0);
-        self.len = self.len.saturating_add(len.next_multiple_of(ATTR_ALIGN));
+        self.len = self.len.saturating_add(padded(len));
         Ok(())
     }
 
@@ -131,7 +131,7 @@ impl<'a> Writer<'a> {
             .and_then(|len| len.checked_add(1))
             .ok_or(Overflow)?;
         let short_len = u16::try_from(len).map_err(|_| Overflow)?;
-        let room = self.room(len.next_multiple_of(ATTR_ALIGN))?;
+        let room = self.room(padded(len))?;
         let (head, rest) = room
             .split_first_chunk_mut::<ATTR_HEADER>()
             .ok_or(Overflow)?;
@@ -139,7 +139,7 @@ impl<'a> Writer<'a> {
         let (body, padding) = rest.split_at_mut_checked(text.len()).ok_or(Overflow)?;
         body.copy_from_slice(text);
         padding.fill(0);
-        self.len = self.len.saturating_add(len.next_multiple_of(ATTR_ALIGN));
+        self.len = self.len.saturating_add(padded(len));
         Ok(())
     }
 
