@@ -407,8 +407,13 @@ pub(crate) fn connection_destroyed(resource: &Arc<Resource>) {
     );
 }
 
-/// A handler will be called for a volume, or, with its raw status, has ended.
-pub(crate) fn handler(device: &Arc<Device>, name: &str, ended: Option<u32>) {
+/// A handler will be called for a volume or the connection, or, with its raw status, has ended.
+pub(crate) fn handler(
+    resource: &Arc<Resource>,
+    device: Option<&Arc<Device>>,
+    name: &str,
+    ended: Option<u32>,
+) {
     let (reason, kind) = match ended {
         None => (SibReason::HelperPre, NotificationType::Call),
         Some(_) => (SibReason::HelperPost, NotificationType::Response),
@@ -417,18 +422,21 @@ pub(crate) fn handler(device: &Arc<Device>, name: &str, ended: Option<u32>) {
         helper_name: Text::new(name.as_bytes()).unwrap_or(Text::EMPTY),
         helper_status: ended.unwrap_or(0),
     };
-    old_style(device, reason, |status| {
-        status.helper = Some(info.helper_name);
-        status.helper_exit_code = ended;
-    });
-    let resource = &device.resource;
+    if let Some(device) = device {
+        old_style(device, reason, |status| {
+            status.helper = Some(info.helper_name);
+            status.helper_exit_code = ended;
+        });
+    }
     let notification = Notification {
         kind,
         continues: false,
     };
-    send(Op::Helper, device.minor, |w| {
+    let minor = device.map_or(NO_MINOR, |device| device.minor);
+    let device = device.map(|device| &**device);
+    send(Op::Helper, minor, |w| {
         resource
-            .view(|view| status::full_context(resource, view, Some(device)))
+            .view(|view| status::full_context(resource, view, device))
             .put(w)?;
         notification.header().put(w)?;
         info.put(w)

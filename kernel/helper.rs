@@ -15,7 +15,7 @@ use kernel::sync::Arc;
 
 use crate::device::Device;
 use crate::events;
-use crate::log::{self, About};
+use crate::log::{say, About};
 use crate::resource::Resource;
 use crate::sys::log::Level;
 use crate::sys::time::sleep_ms;
@@ -41,9 +41,12 @@ impl WorkItem for Call {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        let exit = match this.resource.device(this.vnr) {
-            Some(device) => call(&device, this.helper.as_str()),
-            None => 0,
+        let device = this.resource.device(this.vnr);
+        let exit = match (this.helper, &device) {
+            // It is about the connection: there may be more volumes.
+            (HelperCall::FencePeer, _) => call(&this.resource, None, this.helper.as_str()),
+            (_, Some(device)) => call(&this.resource, Some(device), this.helper.as_str()),
+            (_, None) => 0,
         };
         this.resource.feed(Event::HelperDone {
             vnr: this.vnr,
@@ -76,44 +79,54 @@ pub(crate) fn run(resource: &Arc<Resource>, vnr: u16, helper: HelperCall) {
     }
 }
 
-/// Calls a handler for a volume and waits for it. Gives its exit code; 0 if it could not start.
-fn call(device: &Arc<Device>, name: &str) -> u8 {
-    let minor = Text::<24>::of(format_args!("minor-{}", device.minor));
+/// Calls a handler for a volume or for the connection, and waits for it. Gives its exit code; 0 if
+/// it could not start.
+fn call(resource: &Arc<Resource>, device: Option<&Arc<Device>>, name: &str) -> u8 {
+    let about = device.map_or(About::Resource(resource), |device| About::Device(device));
+    let argument = Text::<136>::of(match device {
+        Some(device) => Argument::Minor(device.minor),
+        None => Argument::Resource(resource),
+    });
     let raw = params::usermode_helper();
     let program = CStr::from_bytes_until_nul(&raw).unwrap_or(c"");
     let shown = Text::<80>::of(Shown(program));
     let line = |status| CallLine {
         program: shown.as_str(),
         handler: name,
-        argument: minor.as_str(),
+        argument: argument.as_str(),
         status,
     };
-    log::say(
-        Level::Info,
-        About::Device(device),
-        format_args!("{}", line(None)),
-    );
-    events::handler(device, name, None);
-    let started = start(device, program, name, minor.as_str());
+    say(Level::Info, about, format_args!("{}", line(None)));
+    events::handler(resource, device, name, None);
+    let started = start(resource, program, name, argument.as_str());
     let status = WaitStatus::new(started.ok());
     let level = if status.is_ok() {
         Level::Info
     } else {
         Level::Warning
     };
-    log::say(
-        level,
-        About::Device(device),
-        format_args!("{}", line(Some(status))),
-    );
-    events::handler(device, name, Some(status.raw()));
+    say(level, about, format_args!("{}", line(Some(status))));
+    events::handler(resource, device, name, Some(status.raw()));
     status.exit()
 }
 
-fn start(device: &Device, program: &CStr, name: &str, argument: &str) -> Result<i32> {
-    let peer = device
-        .resource
-        .view(|v| v.addresses.map_or(Address::NONE, |ends| ends.peer));
+/// What a handler is told: of which volume, or of which resource it is.
+enum Argument<'a> {
+    Minor(u32),
+    Resource(&'a Resource),
+}
+
+impl Display for Argument<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Minor(minor) => write!(f, "minor-{minor}"),
+            Self::Resource(resource) => Shown(resource.name()).fmt(f),
+        }
+    }
+}
+
+fn start(resource: &Resource, program: &CStr, name: &str, argument: &str) -> Result<i32> {
+    let peer = resource.view(|v| v.addresses.map_or(Address::NONE, |ends| ends.peer));
     let name = string(name)?;
     let argument = string(argument)?;
     let [home, term, path] = ENVIRONMENT;

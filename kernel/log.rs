@@ -65,7 +65,7 @@ pub(crate) fn line(resource: &Resource, vnr: u16, said: &LogLine) {
         core_log::Level::Warning => Level::Warning,
         core_log::Level::Info => Level::Info,
     };
-    let device = resource.device(vnr);
+    let device = resource.device(vnr).filter(|_| !said.is_of_connection());
     let about = match &device {
         Some(device) => About::Device(device),
         None => About::Resource(resource),

@@ -11,6 +11,7 @@ use core::fmt;
 
 use super::event::{LogLine, UuidNews};
 use super::volume::Side;
+use crate::state::fence::Fenced;
 use crate::state::{code_text, Conn, DeviceState, Disk, Role};
 use crate::uuid::{Note, RefusalReason, UuidSet};
 
@@ -37,7 +38,11 @@ impl LogLine {
         match self {
             Self::HandshakeNote(note) => note_level(*note),
             Self::HandshakeRefused(_) => Level::Alert,
-            Self::PeerTooSmall { .. }
+            Self::FencePeer {
+                fenced: Fenced::Broken,
+                ..
+            }
+            | Self::PeerTooSmall { .. }
             | Self::CanOnlyConnectTo(_)
             | Self::FailedByPeer(_)
             | Self::Refused { .. }
@@ -76,6 +81,14 @@ const fn note_level(note: Note) -> Level {
         | Note::Help(_)
         | Note::Demote
         | Note::WouldBe(_) => Level::Info,
+    }
+}
+
+impl LogLine {
+    /// It is about the connection, not about the volume.
+    #[must_use]
+    pub const fn is_of_connection(&self) -> bool {
+        matches!(self, Self::NotEvenConsistent | Self::FencePeer { .. })
     }
 }
 
@@ -149,11 +162,18 @@ impl fmt::Display for LogLine {
             Self::ForcedUpToDate => f.write_str("Forced to consider local data as UpToDate!"),
             Self::ForcedSplitBrain => f.write_str("Forced into split brain situation!"),
             Self::LostBitmapUuid(uuid) => write!(f, "The bitmap UUID {uuid:016X} is forgotten"),
-            Self::NotEvenConsistent => f.write_str("No volume is Consistent, not fencing the peer"),
-            Self::FencePeer { exit, fenced } => match fenced.text() {
-                Some(text) => write!(f, "fence-peer helper returned {exit} ({text})"),
-                None => write!(f, "fence-peer helper broken, returned {exit}"),
-            },
+            Self::NotEvenConsistent => {
+                f.write_str("Not fencing peer, I'm not even Consistent myself.")
+            }
+            Self::FencePeer { exit, fenced } => {
+                if *fenced == Fenced::PeerPrimary {
+                    f.write_str("Peer is primary, outdating myself.\n")?;
+                }
+                match fenced.text() {
+                    Some(text) => write!(f, "fence-peer helper returned {exit} ({text})"),
+                    None => write!(f, "fence-peer helper broken, returned {exit}"),
+                }
+            }
             Self::FailedByPeer(code) => write!(
                 f,
                 "Requested state change failed by peer: {} ({code})",

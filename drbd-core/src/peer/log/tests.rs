@@ -8,6 +8,7 @@ use std::string::{String, ToString};
 
 use super::*;
 use crate::peer::HelperCall;
+use crate::state::fence::Fenced;
 use crate::state::{Change, Helper, Refusal, Warning};
 use crate::wire::{UuidFlags, Uuids};
 
@@ -212,6 +213,37 @@ fn lines_in_the_recorded_words() {
             LogLine::HandshakeRefused(RefusalReason::Unrelated),
             Level::Alert,
             "Unrelated data, aborting!".into(),
+        ),
+        (
+            LogLine::FencePeer {
+                exit: 4,
+                fenced: Fenced::PeerOutdated,
+            },
+            Level::Info,
+            "fence-peer helper returned 4 (peer was fenced)".into(),
+        ),
+        (
+            LogLine::FencePeer {
+                exit: 6,
+                fenced: Fenced::PeerPrimary,
+            },
+            Level::Info,
+            "Peer is primary, outdating myself.\n\
+             fence-peer helper returned 6 (peer is active)"
+                .into(),
+        ),
+        (
+            LogLine::FencePeer {
+                exit: 0,
+                fenced: Fenced::Broken,
+            },
+            Level::Error,
+            "fence-peer helper broken, returned 0".into(),
+        ),
+        (
+            LogLine::NotEvenConsistent,
+            Level::Warning,
+            "Not fencing peer, I'm not even Consistent myself.".into(),
         ),
         // Told elsewhere: no line at all.
         (
