@@ -19,17 +19,22 @@ use crate::device::Device;
 use crate::link::{Link, QuickAck};
 use crate::peer_io::{self, PeerIo, Purpose};
 use crate::resource::Resource;
+use crate::stream::Gather;
 use crate::sys::bio::OwnedBio;
 use crate::sys::memalloc::{NoIo, NoReclaim};
 
+/// Bytes of the buffer for packets.
 const BUFFER: usize = 4096;
+/// Room for any packet of this socket.
+const PACKET: usize = 64;
 
 /// The body of the ack sender thread.
 pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
     let _noio = NoIo::enter();
     let _reserves = NoReclaim::enter();
-    let Ok(buffer) = KVec::with_capacity(BUFFER, GFP_KERNEL) else {
+    let Ok(buffer) = Gather::new(BUFFER) else {
         resource.feed(Told::LinkBroken(Conn::NetworkFailure));
+        link.meta.shutdown();
         return;
     };
     let mut answers = Answers {
@@ -37,15 +42,17 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
         link,
         buffer,
     };
-    if answers.work().is_err() && !link.is_down() {
+    let worked = answers.work();
+    if worked.is_err() && !link.is_down() {
         resource.feed(Told::LinkBroken(Conn::Timeout));
     }
+    link.meta.shutdown();
 }
 
 struct Answers<'a> {
     resource: &'a Arc<Resource>,
     link: &'a Arc<Link>,
-    buffer: KVec<u8>,
+    buffer: Gather,
 }
 
 impl Answers<'_> {
@@ -61,7 +68,10 @@ impl Answers<'_> {
                     || link.barrier_news.load(Ordering::Acquire)
             });
             if link.is_down() {
-                return Ok(());
+                while let Some(reply) = link.next_reply() {
+                    self.reply(reply)?;
+                }
+                return self.flush();
             }
             link.reply_news.store(false, Ordering::Release);
             for _ in 0..link.pings_to_answer.swap(0, Ordering::AcqRel) {
@@ -239,22 +249,15 @@ impl Answers<'_> {
     }
 
     fn packet(&mut self, vnr: u16, packet: &Packet<'_>) -> Result {
-        if self.buffer.len().saturating_add(64) > BUFFER {
+        if self.buffer.room().len() < PACKET {
             self.flush()?;
         }
-        let at = self.buffer.len();
-        self.buffer.resize(at.saturating_add(64), 0, GFP_KERNEL)?;
-        let room = self.buffer.get_mut(at..).ok_or(EINVAL)?;
-        let size = packet
-            .emit(vnr, &self.link.agreed, 0, room)
-            .map_err(|_| EINVAL)?;
-        self.buffer.truncate(at.saturating_add(size));
-        Ok(())
+        self.buffer.put(vnr, packet, &self.link.agreed)
     }
 
     fn flush(&mut self) -> Result {
         if !self.buffer.is_empty() {
-            send_all(&self.link.meta, &self.buffer, false)?;
+            send_all(&self.link.meta, self.buffer.filled(), false)?;
             self.buffer.clear();
         }
         Ok(())

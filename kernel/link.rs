@@ -28,6 +28,7 @@ use crate::sys::llist::LList;
 use crate::sys::socket::Socket;
 use crate::sys::time;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
+use crate::vector;
 
 /// An ack that does not wait for the disk.
 #[derive(Clone, Copy)]
@@ -128,11 +129,11 @@ impl Link {
         }
     }
 
-    /// Shuts both sockets down. Threads that sleep on them wake up.
+    /// Shuts both sockets down. Threads that sleep on them wake up. The meta socket is left to the
+    /// ack sender, so that an answer which is queued still goes out: the peer may wait for it.
     pub(crate) fn shutdown(&self) {
         if !self.down.swap(true, Ordering::AcqRel) {
             self.data.shutdown();
-            self.meta.shutdown();
         }
         self.answers.wake_all();
     }
@@ -164,7 +165,7 @@ impl Link {
     }
 
     fn quick_ack(&self, ack: QuickAck) {
-        if self.acks.lock().push(ack, GFP_KERNEL).is_err() {
+        if vector::push(&mut *self.acks.lock(), ack, GFP_KERNEL).is_err() {
             self.shutdown();
         }
         self.reply_news.store(true, Ordering::Release);
