@@ -22,11 +22,13 @@ use kernel::sync::Arc;
 use crate::device::Device;
 use crate::link::Link;
 use crate::resource::Resource;
+use crate::stream::ReadAhead;
 use crate::sys::log::{log, Level};
 use crate::sys::memalloc::{NoIo, NoReclaim};
 use crate::sys::socket::RecvOpts;
 use crate::sys::time::ms_to_jiffies;
 
+/// Bytes of the read-ahead buffer.
 const BUFFER: usize = 4096;
 
 /// The body of the ack receiver thread.
@@ -47,20 +49,15 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
 fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &NetConf) -> Result<(), Conn> {
     let failed = |_: Error| Conn::NetworkFailure;
     let context = link.context(Which::Meta, Phase::Established);
-    let mut buffer = KVec::from_elem(0_u8, BUFFER, GFP_KERNEL).map_err(|e| failed(e.into()))?;
-    let (mut start, mut end) = (0_usize, 0_usize);
+    let mut buffer = ReadAhead::new(BUFFER).map_err(failed)?;
     let mut watch = Watch::new(net);
     loop {
-        let window = buffer.get(start..end).unwrap_or_default();
-        let framing = next_frame(window, &context);
+        let framing = next_frame(buffer.window(), &context);
         let (consumed, packet) = match framing {
             Ok(Framing::NeedMore { .. }) => {
-                buffer.copy_within(start..end, 0);
-                end = end.saturating_sub(start);
-                start = 0;
-                let room = buffer.get_mut(end..).unwrap_or_default();
-                let got = watch.read(resource, link, room)?;
-                end = end.saturating_add(got);
+                buffer.compact();
+                let got = watch.read(resource, link, buffer.room(BUFFER))?;
+                buffer.added(got);
                 continue;
             }
             Ok(Framing::Packet(frame)) => match Packet::decode(&frame, &context) {
@@ -70,7 +67,7 @@ fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &NetConf) -> Result<
             Err(e) => return Err(refuse(resource, context.reaction(&e), &e)),
         };
         handle(resource, link, &mut watch, packet.0, packet.1)?;
-        start = start.saturating_add(consumed);
+        buffer.consume(consumed);
     }
 }
 

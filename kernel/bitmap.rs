@@ -13,6 +13,7 @@ use drbd_core::vli::{BitSink, BitSource};
 use kernel::prelude::*;
 
 use crate::sys::page::WordPage;
+use crate::vector;
 
 /// The pages as the core sees them.
 struct Lent<'a>(&'a [WordPage]);
@@ -41,8 +42,8 @@ impl Bits {
         let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
         let mut dirty = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
-            pages.push(WordPage::new()?, GFP_KERNEL)?;
-            dirty.push(AtomicBool::new(false), GFP_KERNEL)?;
+            vector::push(&mut pages, WordPage::new()?, GFP_KERNEL)?;
+            vector::push(&mut dirty, AtomicBool::new(false), GFP_KERNEL)?;
         }
         Ok(Self {
             pages,
@@ -134,11 +135,6 @@ impl Bits {
     /// The next set bit from `from` on.
     pub(crate) fn next_set(&self, from: u64) -> Option<u64> {
         self.map().find_next_set(from)
-    }
-
-    /// Whether the bit is set.
-    pub(crate) fn test(&self, bit: u64) -> bool {
-        self.map().test(bit)
     }
 
     /// Fills page `index` from what the disk says. Only before others see the bitmap.

@@ -22,10 +22,11 @@ use crate::link::Link;
 use crate::resource::{Addresses, Resource};
 use crate::sys::log::{log, Level};
 use crate::sys::memalloc::{NoIo, NoReclaim};
+use crate::sys::random;
 use crate::sys::socket::{Address, RecvOpts, SendOpts, Socket};
 use crate::sys::thread::{Stop, Thread};
 use crate::sys::time::{ms_to_jiffies, sleep_ms};
-use crate::sys::random;
+use crate::vector;
 
 /// The body of the receiver thread: until the connection is StandAlone.
 pub(crate) fn run(resource: &Arc<Resource>, stop: &Stop) {
@@ -88,7 +89,7 @@ impl Seeker<'_> {
     /// Publishes a socket that we are about to sleep on, so that others can wake us.
     fn publish(&self, socket: &Arc<Socket>) -> Result {
         let mut list = self.resource.connecting.lock();
-        list.push(socket.clone(), GFP_KERNEL)?;
+        vector::push(&mut list, socket.clone(), GFP_KERNEL)?;
         drop(list);
         if self.interrupted() {
             return Err(EINTR);
@@ -98,7 +99,7 @@ impl Seeker<'_> {
 
     fn withdraw(&self, socket: &Arc<Socket>) {
         let mut list = self.resource.connecting.lock();
-        list.retain(|s| !Arc::ptr_eq(s, socket));
+        vector::retain(&mut list, |s| !Arc::ptr_eq(s, socket));
     }
 
     fn listen(&self) -> Result<Arc<Socket>> {
@@ -267,7 +268,8 @@ impl Seeker<'_> {
         let (head, rest) = bytes.split_at_mut(8);
         recv_exact(data, head).map_err(retry)?;
         let react = |e| context.reaction(&e);
-        next_frame(head, &context).map_err(react)?;
+        // A peer that speaks another language is not waited for.
+        let _ = next_frame(head, &context).map_err(react)?;
         recv_exact(data, rest).map_err(retry)?;
         let Framing::Packet(frame) = next_frame(&bytes, &context).map_err(react)? else {
             return Err(Reaction::Disconnecting);

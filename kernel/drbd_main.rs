@@ -58,9 +58,11 @@ mod resync;
 #[cfg(DRBD_SELFTEST)]
 mod selftest;
 mod sender;
+mod stream;
 mod submit;
 pub(crate) mod sys;
 mod text;
+mod vector;
 
 pub(crate) use self::globals::{
     family, handlers, io_queue, later, major, peer_ios, registry, requests, srcu,

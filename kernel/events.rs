@@ -27,6 +27,7 @@ use crate::genl::status;
 use crate::log::{self, About};
 use crate::resource::Resource;
 use crate::sys::genl::Event;
+use crate::vector;
 
 /// Numbers of the last messages; both begin behind 2.
 static NEW_STYLE: AtomicU32 = AtomicU32::new(2);
@@ -138,11 +139,12 @@ fn flush(resource: &Arc<Resource>, state: &mut State) {
     state.pending = false;
     log_changes(resource, state);
     let (before, after) = (state.told.picture(), state.now.picture());
-    let count = differences(&before, &after).count();
-    for (i, object) in differences(&before, &after).enumerate() {
-        let continues = i.wrapping_add(1) < count;
+    let mut changed = differences(&before, &after).peekable();
+    while let Some(object) = changed.next() {
+        let continues = changed.peek().is_some();
         tell(resource, object, NotificationType::Change, continues);
     }
+    drop(changed);
     for ((vnr, old), (_, new)) in state.told.volumes.iter().zip(&state.now.volumes) {
         if old != new {
             if let Some(device) = resource.device(*vnr) {
@@ -306,9 +308,8 @@ pub(crate) fn resource_destroyed(resource: &Arc<Resource>) {
 /// A volume will be made: there is room to remember its state. May sleep.
 pub(crate) fn reserve(resource: &Resource) -> Result {
     let mut state = resource.news.state.lock();
-    state.told.volumes.reserve(1, GFP_KERNEL)?;
-    state.now.volumes.reserve(1, GFP_KERNEL)?;
-    Ok(())
+    vector::reserve(&mut state.told.volumes, 1, GFP_KERNEL)?;
+    vector::reserve(&mut state.now.volumes, 1, GFP_KERNEL)
 }
 
 /// A volume was made, after [`reserve`].
@@ -321,7 +322,7 @@ pub(crate) fn device_created(device: &Arc<Device>) {
         told, now: seen, ..
     } = &mut *state;
     for volumes in [&mut told.volumes, &mut seen.volumes] {
-        let at = volumes.iter().filter(|(vnr, _)| *vnr < device.vnr).count();
+        let at = vector::place_of(volumes, |(vnr, _)| *vnr < device.vnr);
         let _ = volumes.insert_within_capacity(at, (device.vnr, now));
     }
     tell_device(
@@ -348,7 +349,7 @@ pub(crate) fn device_destroyed(device: &Arc<Device>) {
     let mut state = resource.news.state.lock();
     let State { told, now, .. } = &mut *state;
     for volumes in [&mut told.volumes, &mut now.volumes] {
-        volumes.retain(|(vnr, _)| *vnr != device.vnr);
+        vector::retain(volumes, |(vnr, _)| *vnr != device.vnr);
     }
     if resource.view(|view| view.net.is_some()) {
         tell_peer_device(

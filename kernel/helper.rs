@@ -21,7 +21,7 @@ use crate::sys::log::Level;
 use crate::sys::time::sleep_ms;
 use crate::sys::workqueue::{impl_has_work, new_work, Work, WorkItem};
 use crate::sys::{helper, params};
-use crate::text::Text;
+use crate::text::{bytes_of, Text};
 
 /// A call that waits for its turn.
 #[pin_data]
@@ -155,7 +155,7 @@ struct Shown<'a>(&'a CStr);
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        for chunk in self.0.to_bytes().utf8_chunks() {
+        for chunk in bytes_of(self.0).utf8_chunks() {
             f.write_str(chunk.valid())?;
         }
         Ok(())

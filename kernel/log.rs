@@ -26,7 +26,7 @@ pub(crate) enum About<'a> {
 
 impl Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |resource: &'_ Resource| Text::<128>::of(Lossy(resource.name().to_bytes()));
+        let name = |resource: &'_ Resource| Text::<128>::of(Lossy(resource.name_bytes()));
         match self {
             Self::Resource(resource) => f.write_str(name(resource).as_str()),
             Self::Device(device) => {
@@ -71,7 +71,7 @@ pub(crate) fn line(resource: &Resource, vnr: u16, said: &LogLine) {
         None => About::Resource(resource),
     };
     let text = Text::<LONGEST>::of(said);
-    for line in text.as_str().split('\n').filter(|line| !line.is_empty()) {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         say(level, about, format_args!("{line}"));
     }
 }

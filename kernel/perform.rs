@@ -19,6 +19,7 @@ use crate::log::{say, About};
 use crate::plane::Kind;
 use crate::resource::{Owner, Resource};
 use crate::sys::log::{log, Level};
+use crate::vector;
 
 /// Collects effects; answers what the machine wants to know.
 pub(crate) struct Buffer<'a> {
@@ -45,7 +46,7 @@ impl<'a> Buffer<'a> {
 
 impl Driver for Buffer<'_> {
     fn perform(&mut self, effect: Effect) {
-        self.overflowed |= self.effects.push(effect, GFP_KERNEL).is_err();
+        self.overflowed |= vector::push(self.effects, effect, GFP_KERNEL).is_err();
     }
 
     fn random(&mut self) -> u64 {
@@ -128,7 +129,7 @@ pub(crate) fn perform(
             }
         }
         Effect::StartResync { vnr, side } => crate::resync::start(resource, vnr, side),
-        Effect::ResyncPaused { .. } => resource.sender.wake_all(),
+        Effect::ResyncPaused { .. } => resource.resync_begins(),
         Effect::StopResync(vnr) => crate::resync::stop(resource, vnr),
         Effect::StartReceiver => {
             if resource.start_receiver().is_err() {

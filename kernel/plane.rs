@@ -23,6 +23,7 @@ use crate::sys::bio::{
     AccountingStart, BioArc, Borrowed, EndIo, OwnedBio, Status, UpperBio, UpperCell, UpperHold,
 };
 use crate::sys::llist::{self, LList};
+use crate::vector;
 
 /// Requests that a resource can have in flight, the ones that wait for their barrier ack included.
 const SLOTS: usize = 8192;
@@ -130,15 +131,13 @@ impl Plane {
         let mut slots = KVVec::with_capacity(SLOTS, GFP_KERNEL)?;
         let mut places = KVVec::with_capacity(SLOTS, GFP_KERNEL)?;
         for _ in 0..SLOTS {
-            slots.push(Slot::default(), GFP_KERNEL)?;
-            places.push(
-                Place {
-                    upper: UpperCell::empty(),
-                    started: AtomicUsize::new(0),
-                    tickets: [AtomicU64::new(0), AtomicU64::new(0)],
-                },
-                GFP_KERNEL,
-            )?;
+            vector::push(&mut slots, Slot::default(), GFP_KERNEL)?;
+            let place = Place {
+                upper: UpperCell::empty(),
+                started: AtomicUsize::new(0),
+                tickets: [AtomicU64::new(0), AtomicU64::new(0)],
+            };
+            vector::push(&mut places, place, GFP_KERNEL)?;
         }
         let free = FreeHead::default();
         SlotTable::init(&slots, &free);

@@ -9,6 +9,7 @@ use drbd_core::request::range::{Busy, Entry, Range, Shard, Ticket, Work};
 use kernel::prelude::*;
 
 use crate::sys::{new_spinlock_irq, SpinLockIrq};
+use crate::vector;
 
 /// Shards of a volume.
 const SHARDS: usize = 32;
@@ -46,11 +47,11 @@ impl Ranges {
         for _ in 0..SHARDS {
             let mut entries = KVec::with_capacity(ENTRIES, GFP_KERNEL)?;
             for _ in 0..ENTRIES {
-                entries.push(None, GFP_KERNEL)?;
+                vector::push(&mut entries, None, GFP_KERNEL)?;
             }
             let shard = Shard::new(Entries(entries));
             let lock = KBox::pin_init(new_spinlock_irq!(shard, "drbd_ranges"), GFP_KERNEL)?;
-            shards.push(lock, GFP_KERNEL)?;
+            vector::push(&mut shards, lock, GFP_KERNEL)?;
         }
         Ok(Self { shards })
     }

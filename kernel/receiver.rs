@@ -26,6 +26,7 @@ use crate::device::Device;
 use crate::link::Link;
 use crate::peer_io::{self, PeerIo, Purpose};
 use crate::resource::Resource;
+use crate::stream::ReadAhead;
 use crate::sys::bio::{OpFlags, OwnedBio, Status};
 use crate::sys::data::Data as Pages;
 use crate::sys::log::{log, Level};
@@ -55,7 +56,7 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
     let Some(net) = resource.view(|v| v.net.clone()) else {
         return;
     };
-    let Ok(buffer) = KVec::from_elem(0_u8, BUFFER, GFP_KERNEL) else {
+    let Ok(mut buffer) = ReadAhead::new(BUFFER) else {
         return;
     };
     let context = link.context(Which::Data, Phase::Established);
@@ -64,12 +65,9 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
         link,
         net,
         context,
-        buffer,
-        start: 0,
-        end: 0,
         cursor: None,
     };
-    match receiver.work() {
+    match receiver.work(&mut buffer) {
         Ok(()) => {}
         Err(_) if link.is_down() => {}
         Err(End::Broken(reason)) => resource.feed(Told::LinkBroken(reason)),
@@ -82,22 +80,17 @@ struct Receiver<'a> {
     link: &'a Arc<Link>,
     net: NetConf,
     context: Context,
-    buffer: KVec<u8>,
-    start: usize,
-    end: usize,
     /// The bitmap that is being received.
     cursor: Option<BitmapCursor>,
 }
 
 impl Receiver<'_> {
-    fn work(&mut self) -> Handled {
-        // The window is taken out of `self` while a packet borrows from it.
-        let mut buffer = core::mem::take(&mut self.buffer);
+    fn work(&mut self, buffer: &mut ReadAhead) -> Handled {
         loop {
-            let window = buffer.get(self.start..self.end).unwrap_or_default();
+            let window = buffer.window();
             let frame = match next_frame(window, &self.context) {
                 Ok(Framing::NeedMore { total }) => {
-                    self.read_more(&mut buffer, total)?;
+                    self.read_more(buffer, total)?;
                     continue;
                 }
                 Ok(Framing::Packet(frame)) => frame,
@@ -109,10 +102,8 @@ impl Receiver<'_> {
             };
             let ahead = window.get(frame.consumed..).unwrap_or_default();
             let used = self.packet(frame.header.volume, packet, frame.bulk, ahead)?;
-            self.start = self
-                .start
-                .saturating_add(frame.consumed)
-                .saturating_add(used);
+            let consumed = frame.consumed.saturating_add(used);
+            buffer.consume(consumed);
         }
     }
 
@@ -126,13 +117,10 @@ impl Receiver<'_> {
     }
 
     /// Reads until the window has `total` bytes, and up to a little more.
-    fn read_more(&mut self, buffer: &mut KVec<u8>, total: usize) -> Handled {
-        buffer.copy_within(self.start..self.end, 0);
-        self.end = self.end.saturating_sub(self.start);
-        self.start = 0;
-        while self.end < total {
-            let limit = total.saturating_add(AHEAD).min(BUFFER);
-            let room = buffer.get_mut(self.end..limit).unwrap_or_default();
+    fn read_more(&mut self, buffer: &mut ReadAhead, total: usize) -> Handled {
+        buffer.compact();
+        while buffer.window().len() < total {
+            let room = buffer.room(total.saturating_add(AHEAD));
             match self.link.data.recv(room, RecvOpts::default()) {
                 Ok(0) => {
                     if !self.link.is_down() {
@@ -140,7 +128,7 @@ impl Receiver<'_> {
                     }
                     return Err(End::Broken(Conn::BrokenPipe));
                 }
-                Ok(got) => self.end = self.end.saturating_add(got),
+                Ok(got) => buffer.added(got),
                 Err(_) => return Err(End::Broken(Conn::BrokenPipe)),
             }
             self.link.heard();

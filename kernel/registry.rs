@@ -13,6 +13,7 @@ use kernel::sync::{Arc, Mutex, MutexGuard};
 use crate::device::Device;
 use crate::resource::Resource;
 use crate::sys::unload::Pinned;
+use crate::vector;
 
 /// Names a resource in the order of creation; never used twice.
 pub(crate) type ResourceId = u64;
@@ -66,7 +67,7 @@ impl Registry {
         let entry = lists
             .resources
             .iter()
-            .find(|e| e.resource.name().to_bytes() == name)?;
+            .find(|e| e.resource.name_bytes() == name)?;
         Some(entry.resource.clone())
     }
 
@@ -82,14 +83,12 @@ impl Registry {
         let pinned = Pinned::new()?;
         let mut lists = self.lists.lock();
         let id = lists.last.wrapping_add(1);
-        lists.resources.push(
-            Entry {
-                id,
-                resource,
-                _pinned: pinned,
-            },
-            GFP_KERNEL,
-        )?;
+        let entry = Entry {
+            id,
+            resource,
+            _pinned: pinned,
+        };
+        vector::push(&mut lists.resources, entry, GFP_KERNEL)?;
         lists.last = id;
         Ok(())
     }
@@ -97,10 +96,7 @@ impl Registry {
     /// Takes a resource off the list. May sleep.
     pub(crate) fn remove_resource(&self, resource: &Arc<Resource>) {
         let mut lists = self.lists.lock();
-        let at = lists
-            .resources
-            .iter()
-            .position(|e| Arc::ptr_eq(&e.resource, resource));
+        let at = vector::index_of(&lists.resources, |e| Arc::ptr_eq(&e.resource, resource));
         let gone = at.and_then(|at| lists.resources.remove(at).ok());
         drop(lists);
         drop(gone);
@@ -133,8 +129,8 @@ impl Registry {
     pub(crate) fn add_device(&self, device: Arc<Device>) -> Result {
         let mut lists = self.lists.lock();
         let devices = &mut lists.devices;
-        devices.reserve(1, GFP_KERNEL)?;
-        let at = devices.iter().filter(|d| d.minor < device.minor).count();
+        vector::reserve(devices, 1, GFP_KERNEL)?;
+        let at = vector::place_of(devices, |d| d.minor < device.minor);
         devices
             .insert_within_capacity(at, device)
             .map_err(|_| ENOMEM)
@@ -143,7 +139,7 @@ impl Registry {
     /// Takes a device off the list. May sleep.
     pub(crate) fn remove_device(&self, device: &Arc<Device>) {
         let mut lists = self.lists.lock();
-        let at = lists.devices.iter().position(|d| Arc::ptr_eq(d, device));
+        let at = vector::index_of(&lists.devices, |d| Arc::ptr_eq(d, device));
         let gone = at.and_then(|at| lists.devices.remove(at).ok());
         drop(lists);
         drop(gone);

@@ -34,6 +34,8 @@ use crate::sys::thread::Thread;
 use crate::sys::time;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
 use crate::sys::{new_spinlock_irq, SpinLockIrq, Wait};
+use crate::text;
+use crate::vector;
 
 /// Where the two nodes are.
 #[derive(Clone, Copy)]
@@ -133,6 +135,8 @@ pub(crate) struct Resource {
     #[pin]
     answered: WaitQueue,
     answer: AtomicU64,
+    /// A resync has begun or goes on: the sender is to look when a step is due.
+    pub(crate) resync_begun: AtomicBool,
     /// A volume has made progress in its resync; one bit per volume up to 63.
     resync_news: AtomicU64,
     /// What listeners were told.
@@ -169,7 +173,7 @@ impl Resource {
         let plane = Plane::new()?;
         let mut ring = KVVec::with_capacity(MAX_UNACKED_EPOCHS, GFP_KERNEL)?;
         for _ in 0..MAX_UNACKED_EPOCHS {
-            ring.push(None, GFP_KERNEL)?;
+            vector::push(&mut ring, None, GFP_KERNEL)?;
         }
         let epochs = EpochLog::new(EpochRing(ring));
         let flushes = KVec::with_capacity(64, GFP_KERNEL)?;
@@ -209,6 +213,7 @@ impl Resource {
                 interrupted: AtomicBool::new(false),
                 answered <- new_wait_queue!("drbd_answered"),
                 answer: AtomicU64::new(0),
+                resync_begun: AtomicBool::new(false),
                 resync_news: AtomicU64::new(0),
                 news <- crate::events::News::new(),
             }),
@@ -219,6 +224,11 @@ impl Resource {
     /// The name.
     pub(crate) fn name(&self) -> &CStr {
         &self.name
+    }
+
+    /// The name without the zero at its end.
+    pub(crate) fn name_bytes(&self) -> &[u8] {
+        text::bytes_of(&self.name)
     }
 
     /// Held over a whole administrator's command.
@@ -259,7 +269,7 @@ impl Resource {
         view.volumes.clear();
         for v in &owner.core.volumes.0 {
             // The capacity was reserved when the volume was added.
-            let _ = view.volumes.push(*v, GFP_KERNEL);
+            let _ = vector::push(&mut view.volumes, *v, GFP_KERNEL);
         }
     }
 
@@ -267,22 +277,21 @@ impl Resource {
     pub(crate) fn add_device(&self, device: Arc<Device>) -> Result {
         let vnr = device.vnr;
         let mut owner = self.owner.lock();
-        self.view
-            .lock()
-            .volumes
-            .reserve(owner.core.volumes.0.len().wrapping_add(1), GFP_KERNEL)?;
-        let mut list = KVec::with_capacity(owner.core.volumes.0.len().wrapping_add(1), GFP_KERNEL)?;
-        for old in self.devices.lock().iter() {
-            list.push(old.clone(), GFP_ATOMIC)?;
-        }
-        list.push(device, GFP_KERNEL)?;
-        let at = owner.core.volumes.0.iter().filter(|v| v.vnr < vnr).count();
         let mut volume = Volume::new(vnr);
         volume.state.conn = owner.core.cstate;
-        owner.core.volumes.0.push(volume, GFP_KERNEL)?;
-        if let Some(tail) = owner.core.volumes.0.get_mut(at..) {
-            tail.rotate_right(1);
+        let volumes = &mut owner.core.volumes.0;
+        let count = volumes.len().saturating_add(1);
+        vector::reserve(&mut self.view.lock().volumes, count, GFP_KERNEL)?;
+        vector::reserve(volumes, 1, GFP_KERNEL)?;
+        let mut list = KVec::with_capacity(count, GFP_KERNEL)?;
+        for old in self.devices.lock().iter() {
+            vector::push(&mut list, old.clone(), GFP_ATOMIC)?;
         }
+        vector::push(&mut list, device, GFP_KERNEL)?;
+        let at = vector::place_of(volumes, |v| v.vnr < vnr);
+        volumes
+            .insert_within_capacity(at, volume)
+            .map_err(|_| ENOMEM)?;
         let old = core::mem::replace(&mut *self.devices.lock(), list);
         self.devices_version.fetch_add(1, Ordering::Release);
         self.refresh(&owner);
@@ -294,10 +303,10 @@ impl Resource {
     /// Removes a volume; its device is to be dropped by the caller, outside of all locks.
     pub(crate) fn remove_device(&self, vnr: u16) -> Option<Arc<Device>> {
         let mut owner = self.owner.lock();
-        let at = owner.core.volumes.0.iter().position(|v| v.vnr == vnr)?;
+        let at = vector::index_of(&owner.core.volumes.0, |v| v.vnr == vnr)?;
         let _ = owner.core.volumes.0.remove(at);
         let mut list = self.devices.lock();
-        let at = list.iter().position(|d| d.vnr == vnr)?;
+        let at = vector::index_of(&list, |d| d.vnr == vnr)?;
         let device = list.remove(at).ok();
         drop(list);
         self.devices_version.fetch_add(1, Ordering::Release);
@@ -310,7 +319,7 @@ impl Resource {
         let mut copy = KVec::new();
         loop {
             let wanted = self.devices.lock().len();
-            if copy.reserve(wanted, GFP_KERNEL).is_err() {
+            if vector::reserve(&mut copy, wanted, GFP_KERNEL).is_err() {
                 return copy;
             }
             let list = self.devices.lock();
@@ -318,7 +327,7 @@ impl Resource {
                 continue;
             }
             for device in list.iter() {
-                let _ = copy.push(device.clone(), GFP_ATOMIC);
+                let _ = copy.push_within_capacity(device.clone());
             }
             return copy;
         }
@@ -485,6 +494,12 @@ impl Resource {
         self.resync_news.swap(0, Ordering::AcqRel)
     }
 
+    /// A resync has begun or goes on. Any context.
+    pub(crate) fn resync_begins(&self) {
+        self.resync_begun.store(true, Ordering::Release);
+        self.sender.wake_all();
+    }
+
     /// Whether there are news of [`Resource::resync_moved`].
     pub(crate) fn has_resync_news(&self) -> bool {
         self.resync_news.load(Ordering::Acquire) != 0
@@ -495,7 +510,7 @@ impl Resource {
         loop {
             let slot = {
                 let mut flushes = self.flushes.lock();
-                let Some(at) = flushes.iter().position(|(e, _)| *e == epoch) else {
+                let Some(at) = vector::index_of(&flushes, |(e, _)| *e == epoch) else {
                     return;
                 };
                 flushes.remove(at).map(|(_, slot)| slot)
@@ -510,7 +525,7 @@ impl Resource {
 
     /// A flush does not wait for an epoch after all.
     pub(crate) fn forget_flush(&self, slot: SlotId) {
-        self.flushes.lock().retain(|(_, s)| *s != slot);
+        vector::retain(&mut *self.flushes.lock(), |(_, s)| *s != slot);
     }
 
     /// Milliseconds of a clock that does not go back.

@@ -29,16 +29,20 @@ use crate::link::Link;
 use crate::peer_io::{self, PeerIo, Purpose};
 use crate::plane::{Kind, Req};
 use crate::resource::{Resource, CLOSE_ANY, CLOSE_THIS};
+use crate::stream::Gather;
 use crate::sys::bio::{OwnedBio, UpperHold};
 use crate::sys::data::Data as Pages;
 use crate::sys::log::{log, Level};
 use crate::sys::memalloc::{NoIo, NoReclaim};
 use crate::sys::socket::SendOpts;
+use crate::vector;
 
 /// Bytes of the buffer for headers and small packets.
 const BUFFER: usize = 8192;
-/// The longest packet without bulk data.
-const PACKET_MAX: usize = 4096;
+/// The longest packet of a bitmap.
+const BITMAP_PACKET: usize = 4096;
+/// Room for any packet but a bitmap's.
+const SMALL_PACKET: usize = 512;
 
 /// The body of the sender thread.
 pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
@@ -62,7 +66,7 @@ struct Sender<'a> {
     net: NetConf,
     epoch: SendEpoch,
     /// Headers and small packets that are not sent yet.
-    buffer: KVec<u8>,
+    buffer: Gather,
     /// The socket holds back a small rest, because more was announced.
     held_back: bool,
     /// Requests whose packets are complete once the buffer is sent.
@@ -78,7 +82,7 @@ impl<'a> Sender<'a> {
             link,
             net,
             epoch: SendEpoch::new(number),
-            buffer: KVec::with_capacity(BUFFER, GFP_KERNEL)?,
+            buffer: Gather::new(BUFFER)?,
             held_back: false,
             sent: KVec::with_capacity(256, GFP_KERNEL)?,
         })
@@ -87,6 +91,7 @@ impl<'a> Sender<'a> {
     fn work(&mut self) -> Result {
         let (resource, link) = (self.resource, self.link);
         loop {
+            resource.resync_begun.store(false, Ordering::Release);
             let resync_due = crate::resync::next_tick(resource);
             resource.sender.wait_idle_timeout(resync_due, || {
                 link.is_down()
@@ -94,6 +99,7 @@ impl<'a> Sender<'a> {
                     || !link.read.is_empty()
                     || self.epoch_is_to_be_closed()
                     || resource.has_resync_news()
+                    || resource.resync_begun.load(Ordering::Acquire)
             });
             if link.is_down() {
                 return Ok(());
@@ -249,12 +255,10 @@ impl<'a> Sender<'a> {
         let last = self.resource.epochs.lock().youngest();
         let waits = match last {
             Some(epoch) => {
-                self.resource
-                    .flushes
-                    .lock()
-                    .push((epoch, slot), GFP_ATOMIC)
-                    .is_ok()
-                    && self.resource.epochs.lock().youngest() == Some(epoch)
+                let waiting = (epoch, slot);
+                let listed =
+                    vector::push(&mut *self.resource.flushes.lock(), waiting, GFP_ATOMIC).is_ok();
+                listed && self.resource.epochs.lock().youngest() == Some(epoch)
             }
             None => false,
         };
@@ -351,34 +355,27 @@ impl<'a> Sender<'a> {
         let mut cursor = BitmapCursor::new(bits.len());
         while !cursor.is_done() {
             self.flush(true)?;
-            self.buffer.resize(PACKET_MAX, 0, GFP_KERNEL)?;
             let (agreed, rle) = (&self.link.agreed, self.net.use_rle);
+            let room = self.buffer.room().get_mut(..BITMAP_PACKET).ok_or(EINVAL)?;
             let sent = cursor
-                .emit_next(&&*bits, vnr, agreed, rle, &mut self.buffer)
+                .emit_next(&&*bits, vnr, agreed, rle, room)
                 .map_err(|_| EINVAL)?;
-            self.buffer.truncate(sent.size);
+            self.buffer.added(sent.size);
         }
         self.flush(false)
     }
 
     /// Puts a packet into the buffer.
     fn packet(&mut self, vnr: u16, packet: &Packet<'_>) -> Result {
-        if self.buffer.len().saturating_add(512) > BUFFER {
+        if self.buffer.room().len() < SMALL_PACKET {
             self.flush(true)?;
         }
-        let at = self.buffer.len();
-        self.buffer.resize(at.saturating_add(512), 0, GFP_KERNEL)?;
-        let room = self.buffer.get_mut(at..).ok_or(EINVAL)?;
-        let size = packet
-            .emit(vnr, &self.link.agreed, 0, room)
-            .map_err(|_| EINVAL)?;
-        self.buffer.truncate(at.saturating_add(size));
-        Ok(())
+        self.buffer.put(vnr, packet, &self.link.agreed)
     }
 
     /// The request's packet is complete when the buffer is sent.
     fn after_flush(&mut self, device: &Arc<Device>, slot: SlotId) -> Result {
-        if self.sent.push((device.clone(), slot), GFP_KERNEL).is_err() {
+        if vector::push(&mut self.sent, (device.clone(), slot), GFP_KERNEL).is_err() {
             self.flush(true)?;
             device.request_event(slot, Event::HandedToSocket);
         }
@@ -408,7 +405,12 @@ impl<'a> Sender<'a> {
             ..SendOpts::default()
         };
         let mut patience = self.patience();
-        while let Some(rest) = self.buffer.get(at..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = self
+            .buffer
+            .filled()
+            .get(at..)
+            .filter(|rest| !rest.is_empty())
+        {
             match self.link.data.send(rest, how) {
                 Ok(sent) => at = at.saturating_add(sent),
                 Err(e) => self.stalled(e, &mut patience)?,

@@ -2,7 +2,18 @@
 
 //! Text of a bounded length, without allocation.
 
+use core::ffi::CStr;
 use core::fmt::{self, Write};
+
+use crate::vector;
+
+/// The bytes of a C string, without the zero at its end.
+pub(crate) fn bytes_of(string: &CStr) -> &[u8] {
+    match string.to_bytes_with_nul() {
+        [bytes @ .., _] => bytes,
+        [] => &[],
+    }
+}
 
 /// Text of at most `N` bytes; what does not fit is cut off.
 pub(crate) struct Text<const N: usize> {
@@ -37,6 +48,17 @@ impl<const N: usize> Text<N> {
                 .and_then(|valid| core::str::from_utf8(valid).ok())
                 .unwrap_or(""),
         }
+    }
+
+    /// The lines of the text.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        let mut rest = Some(self.as_str());
+        core::iter::from_fn(move || {
+            let text = rest?;
+            let end = vector::place_of(text.as_bytes(), |byte| *byte != b'\n');
+            rest = text.get(end.saturating_add(1)..);
+            text.get(..end)
+        })
     }
 }
 

@@ -20,6 +20,7 @@ use crate::device::Device;
 use crate::registry::ResourceId;
 use crate::resource::Resource;
 use crate::sys::genl::DumpMessage;
+use crate::vector;
 
 /// A dump that has begun.
 pub(crate) struct Dump {
@@ -122,7 +123,13 @@ impl Dump {
                     // Told where the C driver tells it: at the end of an empty dump.
                     Some(Some(_)) => match found().flatten() {
                         Some(resource) => Some(resource),
-                        None => return Ok(Self { op, audience, walk: Walk::NoDevice }),
+                        None => {
+                            return Ok(Self {
+                                op,
+                                audience,
+                                walk: Walk::NoDevice,
+                            })
+                        }
                     },
                 };
                 let only = at.is_some();
@@ -380,7 +387,7 @@ fn known() -> Result<KVVec<Known>> {
                 object,
                 continues: true,
             };
-            list.push(known, GFP_KERNEL)
+            vector::push(&mut list, known, GFP_KERNEL)
         };
         add(Object::Resource)?;
         add(Object::Connection)?;
@@ -388,7 +395,7 @@ fn known() -> Result<KVVec<Known>> {
         let mut from = 0;
         while let Some(device) = next_volume(&resource, from) {
             from = u32::from(device.vnr).saturating_add(1);
-            devices.push(device, GFP_KERNEL)?;
+            vector::push(&mut devices, device, GFP_KERNEL)?;
         }
         for device in &devices {
             add(Object::Device(device.clone()))?;

@@ -21,7 +21,7 @@ use crate::resource::{Resource, View};
 /// The name as messages carry it.
 pub(crate) fn name(resource: &Resource) -> ResourceName {
     // A name that came in a message fits into one.
-    ResourceName::new(resource.name().to_bytes()).unwrap_or(ResourceName::EMPTY)
+    ResourceName::new(resource.name_bytes()).unwrap_or(ResourceName::EMPTY)
 }
 
 /// The context of a resource or a device, without addresses.

@@ -204,7 +204,7 @@ impl<A: Admin> Family<A> {
                 raw.dumpit = Some(Self::dumpit_callback);
                 raw.done = Some(Self::done_callback);
             }
-            ops.push(raw, GFP_KERNEL)?;
+            crate::vector::push(&mut ops, raw, GFP_KERNEL)?;
         }
         let mut group = KBox::new(bindings::genl_multicast_group::default(), GFP_KERNEL)?;
         copy_name(&mut group.name, A::GROUP);
