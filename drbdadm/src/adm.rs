@@ -27,6 +27,7 @@ use drbd_conf::bind::{choose_peer, Node as _};
 use drbd_conf::check::address_is_here;
 use drbd_conf::parse::{Mode, Parser};
 use drbd_conf::print::{self as printer, Context};
+use drbd_conf::tree::Config;
 use exec::{print, Inside, Output, Runner, Spawn};
 use load::Loaded;
 use plan::adjust::{adjust, Running};
@@ -151,7 +152,7 @@ fn dump(loaded: &Loaded, request: &Request) -> u8 {
     }
     for word in &request.names {
         let Some(target) = select::find(config, word) else {
-            return not_found(word);
+            return not_found(config, word);
         };
         print(&match xml {
             true => drbd_conf::xml::resource(target.resource, &context),
@@ -163,8 +164,16 @@ fn dump(loaded: &Loaded, request: &Request) -> u8 {
     0
 }
 
-fn not_found(word: &str) -> u8 {
-    eprintln!("drbdadm: '{word}' is not defined in your configuration (for this host)");
+fn not_found(config: &Config, word: &str) -> u8 {
+    eprintln!("'{word}' not defined in your config (for this host).");
+    let known = config
+        .resources
+        .iter()
+        .filter(|resource| !resource.is_ignored());
+    let known = known.map(|resource| resource.name.value.as_str());
+    if let Some(meant) = drbd_conf::diag::nearest(word, known) {
+        eprintln!("Did you mean '{meant}'?");
+    }
     1
 }
 
@@ -219,7 +228,7 @@ fn for_each(runner: &mut Runner<'_>, loaded: &Loaded, request: &Request) -> u8 {
     for target in targets {
         let target = match target {
             Ok(target) => target,
-            Err(word) => return not_found(word),
+            Err(word) => return not_found(config, word),
         };
         let target = match select::fit(request, target) {
             Ok(target) => target,

@@ -117,7 +117,7 @@ fn judge(request: &Request, machine: &Machine, parsed: &mut Parsed) -> Result<()
     }
     let host = machine.name();
     if command.needs_names() && !command.is_dump() && parsed.config.resources.is_empty() {
-        eprintln!("drbdadm: the configuration has no resources (this is {host})");
+        eprintln!("no resources defined! (this host is {host})");
         return Err(1);
     }
     Ok(())

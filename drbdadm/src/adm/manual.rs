@@ -87,21 +87,45 @@ fn example(page: &mut Roff) {
 
 fn sections(page: &mut Roff) {
     let entries: [(&str, &str); 11] = [
-        ("include \"PATTERN\";", "Reads other files, in sorted order."),
-        ("global { }", "disable-ip-verification, minor-count, dialog-refresh, usage-count (without \
-            effect), cmd-timeout-short, -medium and -long, udev-always-use-vnr."),
+        (
+            "include \"PATTERN\";",
+            "Reads other files, in sorted order.",
+        ),
+        (
+            "global { }",
+            "disable-ip-verification, minor-count, dialog-refresh, usage-count (without \
+            effect), cmd-timeout-short, -medium and -long, udev-always-use-vnr.",
+        ),
         ("common { }", "Option sections that hold for all resources."),
-        ("resource NAME { }", "A resource: option sections, volumes, and a section for each node."),
-        ("on NAME… { }", "A node: address, and what differs from the other nodes."),
-        ("floating ADDRESS { }", "A node that is known by its address."),
-        ("stacked-on-top-of RESOURCE { }", "The nodes of another resource, on its devices."),
-        ("volume N { }", "device, disk, meta-disk and disk options of one volume. Without it \
+        (
+            "resource NAME { }",
+            "A resource: option sections, volumes, and a section for each node.",
+        ),
+        (
+            "on NAME… { }",
+            "A node: address, and what differs from the other nodes.",
+        ),
+        (
+            "floating ADDRESS { }",
+            "A node that is known by its address.",
+        ),
+        (
+            "stacked-on-top-of RESOURCE { }",
+            "The nodes of another resource, on its devices.",
+        ),
+        (
+            "volume N { }",
+            "device, disk, meta-disk and disk options of one volume. Without it \
             these statements mean volume 0. What stands before the nodes' sections holds for all \
-            of them."),
+            of them.",
+        ),
         ("device /dev/drbdN; device minor N;", "The device."),
         ("disk PATH;", "The backing device."),
-        ("meta-disk internal; PATH; PATH[N];", "Where DRBD keeps its metadata: at the end of the \
-            backing device, alone on another one, or in a slot of 128 MiB on it."),
+        (
+            "meta-disk internal; PATH; PATH[N];",
+            "Where DRBD keeps its metadata: at the end of the \
+            backing device, alone on another one, or in a slot of 128 MiB on it.",
+        ),
     ];
     page.control("SH", ["SECTIONS AND STATEMENTS"]);
     for (name, about) in entries {

@@ -14,7 +14,7 @@ pub fn json(runner: &mut Runner<'_>, loaded: &Loaded, request: &Request) -> u8 {
     if request.names.first().is_some_and(|name| name != "all") {
         for word in &request.names {
             let Some(target) = select::find(&loaded.parsed.config, word) else {
-                return super::not_found(word);
+                return super::not_found(&loaded.parsed.config, word);
             };
             names.push(target.resource.name.value.clone());
         }
