@@ -17,6 +17,7 @@ pub mod agent;
 pub mod client;
 pub mod compare;
 pub mod cpio;
+pub mod demo;
 pub mod drbdconf;
 pub mod error;
 pub mod image;

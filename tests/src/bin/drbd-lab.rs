@@ -41,6 +41,12 @@ enum Action {
         #[arg(long, value_name = "FOLDER")]
         build: Option<PathBuf>,
     },
+    /// Walk through the tutorial on two machines with our module and tools.
+    Demo {
+        /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
+        #[arg(long, value_name = "FOLDER")]
+        build: Option<PathBuf>,
+    },
     /// List the scenarios.
     List,
     /// Run scenarios on pairings of implementations; exit code 0 if all end as they should.
@@ -119,6 +125,7 @@ fn main() -> ExitCode {
         Action::Image => image(),
         Action::Run(run) => run.carry_out(),
         Action::Shell { pair, build } => shell(pair, build.as_deref()),
+        Action::Demo { build } => demo(build.as_deref()),
         Action::List => {
             for scenario in scenarios::all() {
                 println!("{:<28} {}", scenario.name, scenario.about);
@@ -145,6 +152,22 @@ fn main() -> ExitCode {
 
 fn image() -> Result<ExitCode> {
     println!("{}", Image::get()?.root.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Boots two machines and walks a stranger through the tutorial.
+fn demo(build: Option<&Path>) -> Result<ExitCode> {
+    let pair = Pair {
+        alpha: Stack::OURS,
+        beta: Stack::OURS,
+    };
+    let lab = Lab::boot(Setup {
+        stacks: vec![pair.alpha, pair.beta],
+        hardware: Hardware::default(),
+        folder: paths::new_run()?,
+        build: build_folder(build)?,
+    })?;
+    drbd_lab::demo::walk(&lab)?;
     Ok(ExitCode::SUCCESS)
 }
 
