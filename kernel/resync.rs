@@ -24,8 +24,6 @@ use crate::sys::time::{ms_to_jiffies, Jiffies};
 
 /// Requests of a volume that may be open at once.
 const OPEN_MAX: usize = 512;
-/// Milliseconds between two steps of the controller.
-const STEP_MS: u64 = 100;
 
 /// A block that was asked for.
 #[derive(Clone, Copy)]
@@ -77,7 +75,7 @@ pub(crate) fn start(resource: &Arc<Resource>, vnr: u16, side: Side) {
         state.due_ms = Resource::now_ms();
     }
     drop(state);
-    resource.sender.wake_all();
+    resource.resync_begins();
 }
 
 /// The machine says that the resync is over, or broken off.
@@ -165,15 +163,16 @@ fn step(
         if state.scan.is_none() || now < state.due_ms {
             return Ok(());
         }
-        state.due_ms = now.saturating_add(STEP_MS);
-        let allowed = state.controller.step(&Settings {
+        let settings = Settings {
             resync_rate: conf.resync_rate,
             plan_ahead: conf.c_plan_ahead,
             delay_target: conf.c_delay_target,
             fill_target: conf.c_fill_target,
             max_rate: conf.c_max_rate,
             max_buffers,
-        });
+        };
+        state.due_ms = now.saturating_add(settings.step_ms());
+        let allowed = state.controller.step(&settings);
         state.allowed = allowed;
         allowed
     };

@@ -48,6 +48,17 @@ impl Default for Controller {
 }
 
 impl Settings {
+    /// Milliseconds from one step to the next. Without a limit to keep, steps only have to be short
+    /// enough not to let the link run dry.
+    #[must_use]
+    pub fn step_ms(&self) -> u64 {
+        if self.are_default() {
+            10
+        } else {
+            100
+        }
+    }
+
     /// All values are the defaults: nobody asked for a limit.
     #[must_use]
     pub fn are_default(&self) -> bool {
@@ -63,7 +74,13 @@ impl Controller {
     /// At the start of a resync.
     #[must_use]
     pub const fn new() -> Self {
-        Self { arrived: 0, in_flight: 0, plan: [0; PLAN_MAX], at: 0, total: 0 }
+        Self {
+            arrived: 0,
+            in_flight: 0,
+            plan: [0; PLAN_MAX],
+            at: 0,
+            total: 0,
+        }
     }
 
     /// So many sectors were asked for.
@@ -102,8 +119,9 @@ impl Controller {
             came.saturating_mul(s.delay_target)
         };
         let signed = |v: u32| i32::try_from(v).unwrap_or(i32::MAX);
-        let correction =
-            signed(want).saturating_sub(signed(self.in_flight)).saturating_sub(self.total);
+        let correction = signed(want)
+            .saturating_sub(signed(self.in_flight))
+            .saturating_sub(self.total);
         let each = correction.checked_div(slots).unwrap_or(0);
         for slot in self.plan.iter_mut().take(steps) {
             *slot = slot.saturating_add(each);
@@ -153,7 +171,9 @@ impl Scan {
         let first = next_set(self.bit)?;
         let start = first.checked_mul(BIT_SECTORS).filter(|s| *s < size)?;
         let max_bits = u64::from(max_bytes / 4096).max(1);
-        let extent_end = (start / EXTENT_SECTORS).saturating_add(1).saturating_mul(EXTENT_SECTORS);
+        let extent_end = (start / EXTENT_SECTORS)
+            .saturating_add(1)
+            .saturating_mul(EXTENT_SECTORS);
         let mut bits = 1_u64;
         // A request grows past a power of two only from a start that is aligned for the next one.
         while bits < max_bits {
@@ -166,7 +186,9 @@ impl Scan {
             bits = bits.saturating_add(1);
         }
         self.bit = first.saturating_add(bits);
-        let sectors = bits.saturating_mul(BIT_SECTORS).min(size.saturating_sub(start));
+        let sectors = bits
+            .saturating_mul(BIT_SECTORS)
+            .min(size.saturating_sub(start));
         let bytes = u32::try_from(sectors.saturating_mul(512)).ok()?;
         Some((start, bytes))
     }
@@ -197,7 +219,11 @@ mod tests {
 
     #[test]
     fn a_fixed_rate_is_kept() {
-        let s = Settings { plan_ahead: 0, resync_rate: 4000, ..DEFAULTS };
+        let s = Settings {
+            plan_ahead: 0,
+            resync_rate: 4000,
+            ..DEFAULTS
+        };
         let mut c = Controller::new();
         for _ in 0..5 {
             let blocks = c.step(&s);
@@ -209,7 +235,11 @@ mod tests {
 
     #[test]
     fn the_controller_never_exceeds_its_ceiling() {
-        let s = Settings { max_rate: 1000, fill_target: 100_000, ..DEFAULTS };
+        let s = Settings {
+            max_rate: 1000,
+            fill_target: 100_000,
+            ..DEFAULTS
+        };
         let mut c = Controller::new();
         for _ in 0..100 {
             let blocks = c.step(&s);
@@ -222,7 +252,9 @@ mod tests {
     fn requests(size: u64, max: u32, set: &[u64]) -> [Option<(u64, u32)>; 6] {
         let mut scan = Scan::new();
         core::array::from_fn(|_| {
-            scan.next(size, max, |from| set.iter().copied().filter(|b| *b >= from).min())
+            scan.next(size, max, |from| {
+                set.iter().copied().filter(|b| *b >= from).min()
+            })
         })
     }
 
@@ -238,7 +270,10 @@ mod tests {
         assert_eq!(odd[2], Some((72, 4096)));
         assert_eq!(odd[3], None);
         let border = [4095, 4096];
-        assert_eq!(requests(1 << 20, 1 << 20, &border)[0], Some((4095 * 8, 4096)));
+        assert_eq!(
+            requests(1 << 20, 1 << 20, &border)[0],
+            Some((4095 * 8, 4096))
+        );
         assert_eq!(requests(8, 4096, &[1])[0], None, "beyond the device");
     }
 }
