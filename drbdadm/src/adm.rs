@@ -347,7 +347,11 @@ fn plan_adjust(
     passed: &[String],
 ) -> u8 {
     let step = plan::adjust::show(target.resource);
-    let shown = runner.run_unannounced(&step, Output::Stdout);
+    let shown = match runner.module_missing {
+        true => exec::Outcome::default(),
+        false => runner.run_unannounced(&step, Output::Stdout),
+    };
+    runner.module_missing |= shown.code == 20 && version::of_module().is_none();
     if shown.caught.iter().all(u8::is_ascii_whitespace) {
         adjust(queue, target.resource, None, passed);
         return 0;

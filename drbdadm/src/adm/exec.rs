@@ -197,6 +197,8 @@ pub struct Runner<'e> {
     pub expired: bool,
     /// Drop the stderr of every step.
     pub silent: bool,
+    /// The module could not be loaded: asking it again and again only takes time.
+    pub module_missing: bool,
 }
 
 /// How the tools are called in what is printed.
@@ -241,6 +243,7 @@ impl<'e> Runner<'e> {
             config: None,
             expired: false,
             silent: false,
+            module_missing: false,
         }
     }
 
