@@ -39,18 +39,20 @@ impl fmt::Display for PeerAddress<'_> {
         // The address follows family and port, and in IPv6 the flow label.
         let (from, len) = if family == AF_INET6 { (8, 16) } else { (4, 4) };
         let bytes = self.0.as_bytes().get(from..).unwrap_or(&[]);
-        for (i, chunk) in bytes.get(..len).unwrap_or(&[]).chunks(2).enumerate() {
+        let mut first = true;
+        for chunk in bytes.get(..len).unwrap_or(&[]).chunks(2) {
             match chunk {
                 [a, b] if family == AF_INET6 => {
-                    let colon = if i > 0 { ":" } else { "" };
+                    let colon = if first { "" } else { ":" };
                     write!(f, "{colon}{a:02x}{b:02x}")?;
                 }
                 [a, b] => {
-                    let dot = if i > 0 { "." } else { "" };
+                    let dot = if first { "" } else { "." };
                     write!(f, "{dot}{a}.{b}")?;
                 }
                 _ => {}
             }
+            first = false;
         }
         Ok(())
     }
