@@ -257,7 +257,7 @@ impl<'e> Runner<'e> {
             Tool::Shell => "/bin/sh",
         };
         let mut line = text::shell_escape(tool);
-        for arg in &step.args {
+        for arg in step.args.iter().chain(&step.shown_only) {
             line.push(' ');
             line.push_str(&text::shell_escape(arg));
         }

@@ -22,6 +22,7 @@ pub fn run(
     let step = Step {
         tool: Tool::Shell,
         args: vec!["-c".to_owned(), setting.value.clone()],
+        shown_only: Vec::new(),
         limit: Limit::Long,
         quiet: false,
         resource: target.resource.name.value.clone(),

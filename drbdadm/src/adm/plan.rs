@@ -54,6 +54,8 @@ pub struct Step {
     pub tool: Tool,
     /// Its arguments.
     pub args: Vec<String>,
+    /// Further arguments that are printed only: stock hands them over, and is refused.
+    pub shown_only: Vec<String>,
     /// Its time limit.
     pub limit: Limit,
     /// Drop what it says on stderr.
@@ -74,6 +76,7 @@ impl Step {
         Step {
             tool,
             args,
+            shown_only: Vec::new(),
             limit: Limit::Short,
             quiet: false,
             resource: resource.name.value.clone(),
@@ -219,8 +222,10 @@ pub(crate) fn attach(resource: &Resource, volume: &Volume, passed: &[String]) ->
         .args
         .extend(words(&[volume.backing(), volume.meta_device(), &index]));
     attach.args.extend(arguments(&volume.disk_options));
-    let apply = meta("apply-al", resource, volume);
-    Action::Run(vec![apply.pass(passed), attach.pass(passed)])
+    // Options of attach mean nothing to drbdmeta.
+    let mut apply = meta("apply-al", resource, volume);
+    apply.shown_only = passed.to_vec();
+    Action::Run(vec![apply, attach.pass(passed)])
 }
 
 /// `new-resource` with its options.

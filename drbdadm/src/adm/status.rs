@@ -26,6 +26,7 @@ pub fn json(runner: &mut Runner<'_>, loaded: &Loaded, request: &Request) -> u8 {
             .into_iter()
             .chain(request.passed.clone())
             .collect(),
+        shown_only: Vec::new(),
         limit: Limit::Short,
         quiet: false,
         resource: String::new(),
