@@ -5,7 +5,8 @@
 CARGO := scripts/in-root cargo
 BIN   := $(or $(CARGO_TARGET_DIR),target/root)/release
 XTASK := $(CARGO) run --quiet --package xtask --
-LAB   := $(CARGO) run --quiet --release --package drbd-lab --bin drbd-lab --
+# Both programs of the lab: the one that is called, and the agent that it puts into the guests.
+LAB   := $(CARGO) build --quiet --release --package drbd-lab && scripts/in-root $(BIN)/drbd-lab
 
 .DEFAULT_GOAL := all
 
