@@ -108,7 +108,10 @@ fn swap_disks(lab: &Lab) -> Result<()> {
 /// Takes r0 down cleanly, carries each disk to the other machine, and takes r0 up again there.
 fn exchange(lab: &Lab, r0: &Resource) -> Result<()> {
     let (alpha, beta) = lab.pair();
-    let dump = without_remarks("drbdadm dump-md r0");
+    // By one reader on both nodes: ours shows flags that the stock one prints as 0.
+    let dump = without_remarks(&format!(
+        "{STOCK_TOOLS}/drbdmeta 1 v08 /dev/data0 internal dump-md"
+    ));
     let mut dumps = Vec::new();
     for node in lab.nodes() {
         node.sh("udevadm settle; drbdadm down r0 && sync")?;
