@@ -162,6 +162,7 @@ fn flush(resource: &Arc<Resource>, state: &mut State) {
     }
 }
 
+#[inline(never)]
 fn log_changes(resource: &Arc<Resource>, state: &State) {
     let about = About::Resource(resource);
     let suspended = |seen: &Seen| seen.volumes.iter().any(|(_, s)| s.is_suspended());
@@ -193,6 +194,7 @@ fn log_changes(resource: &Arc<Resource>, state: &State) {
 }
 
 /// Sends a new-style message about an object.
+#[inline(never)]
 fn tell(resource: &Arc<Resource>, object: Object, kind: NotificationType, continues: bool) {
     let gone = kind == NotificationType::Destroy;
     let notification = Notification { kind, continues };
@@ -226,6 +228,7 @@ fn tell(resource: &Arc<Resource>, object: Object, kind: NotificationType, contin
     }
 }
 
+#[inline(never)]
 fn tell_device(device: &Arc<Device>, notification: Notification) {
     let gone = notification.kind == NotificationType::Destroy;
     send(Op::DeviceState, device.minor, |w| {
@@ -235,6 +238,7 @@ fn tell_device(device: &Arc<Device>, notification: Notification) {
     });
 }
 
+#[inline(never)]
 fn tell_peer_device(device: &Arc<Device>, notification: Notification) {
     let gone = notification.kind == NotificationType::Destroy;
     let resource = &device.resource;
@@ -253,6 +257,7 @@ fn send(op: Op, minor: u32, write: impl FnOnce(&mut Writer<'_>) -> Result<(), Ov
 }
 
 /// Sends an old-style message about a device.
+#[inline(never)]
 fn old_style(device: &Arc<Device>, reason: SibReason, add: impl FnOnce(&mut StateInfo)) {
     let heard = multicast(Op::Event, device.minor, &OLD_STYLE, |w| {
         status::put_status(device, w, reason, add)

@@ -73,6 +73,8 @@ pub(crate) struct Owner {
     pub(crate) addresses: Option<Addresses>,
     /// Effects of the present event, kept for their memory.
     pub(crate) effects: KVec<Effect>,
+    /// Events that followed from the effects of one, kept for their memory.
+    pub(crate) later: KVec<Event>,
     /// Effects that found no room: the connection cannot go on.
     pub(crate) overflowed: bool,
 }
@@ -183,6 +185,7 @@ impl Resource {
             opts: opts.clone(),
             addresses: None,
             effects: KVec::with_capacity(256, GFP_KERNEL)?,
+            later: KVec::with_capacity(16, GFP_KERNEL)?,
             overflowed: false,
         };
         let view = View {
@@ -348,7 +351,6 @@ impl Resource {
         // What is allocated on the way to write memory out must not wait for that.
         let _noio = NoIo::enter();
         let mut next = Some(event);
-        let mut later: [Option<Event>; 8] = [None; 8];
         while let Some(event) = next {
             let mut effects = core::mem::take(&mut owner.effects);
             let mut driver = crate::perform::Buffer::new(self, &mut effects);
@@ -357,8 +359,8 @@ impl Resource {
             self.refresh(owner);
             for effect in effects.iter() {
                 if let Some(event) = crate::perform::perform(self, owner, *effect) {
-                    if let Some(place) = later.iter_mut().find(|place| place.is_none()) {
-                        *place = Some(event);
+                    if owner.later.push(event, GFP_KERNEL).is_err() {
+                        owner.overflowed = true;
                     }
                 }
             }
@@ -369,7 +371,7 @@ impl Resource {
                 log!(Level::Error, **self, "too many effects of one event");
                 owner.overflowed = true;
             }
-            next = later.iter_mut().find_map(Option::take);
+            next = owner.later.remove(0).ok();
         }
         self.refresh(owner);
     }

@@ -6,7 +6,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 use drbd_core::admin::{disk, Answer, Denied, Info, Judged};
 use drbd_core::config::disk::DeviceName;
-use drbd_core::config::{DiskConf, NetConf};
+use drbd_core::config::DiskConf;
 use drbd_core::genl::request::{DetachParms, NewCUuidParms, ResizeParms};
 use drbd_core::genl::{ErrCode, Nest};
 use drbd_core::meta::MdIndex;
@@ -23,6 +23,7 @@ use crate::sys::bdev::{BackingDev, Holder};
 use crate::sys::log::Level;
 
 impl Call<'_> {
+    #[inline(never)]
     pub(super) fn attach(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let resource = device.resource.clone();
@@ -30,8 +31,7 @@ impl Call<'_> {
         if resource.state_of(device.vnr).disk > Disk::Diskless {
             return Ok(ErrCode::DiskConfigured.into());
         }
-        let net = resource.view(|view| view.net.clone());
-        let (backing, data) = open(&device, self.payload::<DiskConf>(), net.as_ref())?;
+        let (backing, data) = open(&device, self.payload::<DiskConf>())?;
         let answer = machine(resource.command(Command::AttachBegin(device.vnr)));
         if !answer.code.is_success() {
             return Ok(answer);
@@ -52,6 +52,7 @@ impl Call<'_> {
         Ok(answer)
     }
 
+    #[inline(never)]
     pub(super) fn detach(&mut self) -> Judged<Answer> {
         let force = match self.payload::<DetachParms>() {
             Some(payload) => DetachParms::create(payload)?.0.force_detach,
@@ -60,6 +61,7 @@ impl Call<'_> {
         self.change(|vnr| Command::Detach { vnr, force })
     }
 
+    #[inline(never)]
     pub(super) fn disk_options(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let resource = &device.resource;
@@ -73,7 +75,12 @@ impl Call<'_> {
             return Ok(ErrCode::NoDisk.into());
         };
         let defaults = self.header.sets_defaults();
-        let mut conf = disk::changed_conf(&local.conf(), self.payload::<DiskConf>(), defaults)?;
+        let mut conf = disk::changed_conf(
+            &local.conf(),
+            self.payload::<DiskConf>(),
+            defaults,
+            device.minor,
+        )?;
         limit(&mut conf, &local);
         resource.with_owner(|owner| {
             let volumes = owner.core.volumes.as_mut();
@@ -91,17 +98,18 @@ impl Call<'_> {
     }
 
     /// Resizing is not built: what the rules refuse is refused as always, and the rest by name.
+    #[inline(never)]
     pub(super) fn resize(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let resource = &device.resource;
         let _admin = resource.admin().lock();
         let (volume, apv) = resource.view(|view| (status::volume(view, device.vnr), view.apv));
-        disk::resize_parms(self.payload::<ResizeParms>(), &volume.state, apv)?;
+        disk::resize_parms(self.payload::<ResizeParms>(), &volume, apv)?;
         Ok(Answer::unbuilt_command("resize"))
     }
 
-    /// A generation by hand is not built: what the rules refuse is refused as always, and the rest
-    /// by name.
+    /// A generation begun by hand.
+    #[inline(never)]
     pub(super) fn new_current_uuid(&mut self) -> Judged<Answer> {
         let clear = match self.payload::<NewCUuidParms>() {
             Some(payload) => NewCUuidParms::create(payload)?.0.clear_bm,
@@ -112,17 +120,21 @@ impl Call<'_> {
         let _admin = resource.admin().lock();
         let (volume, apv) = resource.view(|view| (status::volume(view, device.vnr), view.apv));
         disk::new_current_uuid(&volume, apv, clear)?;
-        Ok(Answer::unbuilt_command("new-current-uuid"))
+        let command = Command::NewCurrentUuid {
+            vnr: device.vnr,
+            clear_bitmap: clear,
+        };
+        Ok(machine(resource.command(command)))
     }
 }
 
 /// Opens the devices of a disk, reads its metadata, and looks whether it fits.
-fn open(
-    device: &Arc<Device>,
-    payload: Option<&[u8]>,
-    net: Option<&NetConf>,
-) -> Judged<(Arc<Backing>, DiskData)> {
-    let (mut conf, index) = disk::new_conf(payload, net)?;
+#[inline(never)]
+fn open(device: &Arc<Device>, payload: Option<&[u8]>) -> Judged<(Arc<Backing>, DiskData)> {
+    let protocol = device
+        .resource
+        .view(|view| view.net.as_ref().map(|net| net.wire_protocol));
+    let (mut conf, index) = disk::new_conf(payload, device.minor, protocol)?;
     let holder = Holder::of(device);
     let data = open_one(device, &conf.backing_dev, holder, ErrCode::OpenDisk)?;
     let meta_holder = match index {
@@ -141,6 +153,9 @@ fn open(
     };
     let (backing, disk_data) = Backing::read(data, meta, index, conf.clone())
         .map_err(|code| Denied::Answer(Answer::from_machine(code)))?;
+    if backing.meta.sectors() < index.min_capacity() {
+        return Err(ErrCode::MdDiskTooSmall.into());
+    }
     limit(&mut conf, &backing);
     backing.set_conf(conf);
     let volume = device

@@ -19,17 +19,26 @@ use crate::events;
 use crate::resource::{Addresses, Resource, View};
 
 impl Call<'_> {
+    #[inline(never)]
     pub(super) fn connect(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
         let _admin = resource.admin().lock();
+        let command = self.configure(&resource)?;
+        events::connection_created(&resource);
+        Ok(machine(resource.command(command)))
+    }
+
+    /// Checks and stores the configuration of a connection; gives the command that starts it.
+    #[inline(never)]
+    fn configure(&self, resource: &Arc<Resource>) -> Judged<Command> {
         let wanted = net::endpoints(self.context.as_ref())?;
         // Two resources must not take the same address at the same time.
-        let creation = crate::registry().creation();
+        let _creation = crate::registry().creation();
         net::addresses_free(&wanted, Connections { last: None })?;
         if resource.view(|view| view.cstate) > Conn::StandAlone {
-            return Ok(ErrCode::NetConfigured.into());
+            return Err(ErrCode::NetConfigured.into());
         }
-        let volumes = policies(&resource).map_err(no_memory)?;
+        let volumes = policies(resource).map_err(no_memory)?;
         let situation = NetSituation {
             established: None,
             both_primary: false,
@@ -37,7 +46,7 @@ impl Call<'_> {
         };
         let conf = net::new_conf(self.payload::<NetConf>(), &situation)?;
         if resource.view(|view| view.net.is_some()) {
-            return Ok(ErrCode::NetConfigured.into());
+            return Err(ErrCode::NetConfigured.into());
         }
         let command = Command::Connect {
             discard_my_data: conf.discard_my_data,
@@ -51,14 +60,13 @@ impl Call<'_> {
                 peer: wanted.peer,
             });
         });
-        drop(creation);
         for device in resource.devices().iter() {
             device.counters.forget_traffic();
         }
-        events::connection_created(&resource);
-        Ok(machine(resource.command(command)))
+        Ok(command)
     }
 
+    #[inline(never)]
     pub(super) fn disconnect(&mut self) -> Judged<Answer> {
         let force = match self.payload::<DisconnectParms>() {
             Some(payload) => DisconnectParms::create(payload)?.0.force_disconnect,
@@ -69,6 +77,7 @@ impl Call<'_> {
         Ok(disconnect(&resource, force))
     }
 
+    #[inline(never)]
     pub(super) fn net_options(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
         let _admin = resource.admin().lock();

@@ -18,6 +18,7 @@ use crate::resource::Resource;
 use crate::{events, progress};
 
 impl Call<'_> {
+    #[inline(never)]
     pub(super) fn new_resource(&mut self) -> Judged<Answer> {
         let opts = create::resource_options(self.payload::<ResOpts>())?;
         let name = create::resource_name(self.context.as_ref())?;
@@ -34,6 +35,7 @@ impl Call<'_> {
         Ok(Answer::OK)
     }
 
+    #[inline(never)]
     pub(super) fn resource_options(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
         let _admin = resource.admin().lock();
@@ -47,6 +49,7 @@ impl Call<'_> {
         Ok(Answer::OK)
     }
 
+    #[inline(never)]
     pub(super) fn new_minor(&mut self) -> Judged<Answer> {
         let (minor, vnr) = create::minor(self.header.minor, self.context.as_ref())?;
         let resource = self.resource()?;
@@ -74,18 +77,21 @@ impl Call<'_> {
         Ok(Answer::OK)
     }
 
+    #[inline(never)]
     pub(super) fn del_minor(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let _admin = device.resource.admin().lock();
         Ok(delete_minor(&device))
     }
 
+    #[inline(never)]
     pub(super) fn del_resource(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
         let _admin = resource.admin().lock();
         Ok(delete_resource(&resource))
     }
 
+    #[inline(never)]
     pub(super) fn down(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
         let _admin = resource.admin().lock();

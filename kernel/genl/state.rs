@@ -21,6 +21,7 @@ impl Call<'_> {
         Ok(machine(device.resource.command(command(device.vnr))))
     }
 
+    #[inline(never)]
     pub(super) fn primary(&mut self) -> Judged<Answer> {
         let force = match self.payload::<SetRoleParms>() {
             Some(payload) => SetRoleParms::create(payload)?.0.assume_uptodate,
@@ -29,6 +30,7 @@ impl Call<'_> {
         self.change(|vnr| Command::Primary { vnr, force })
     }
 
+    #[inline(never)]
     pub(super) fn secondary(&mut self) -> Judged<Answer> {
         if let Some(payload) = self.payload::<SetRoleParms>() {
             SetRoleParms::create(payload)?;
@@ -36,14 +38,17 @@ impl Call<'_> {
         self.change(Command::Secondary)
     }
 
+    #[inline(never)]
     pub(super) fn outdate(&mut self) -> Judged<Answer> {
         self.change(Command::Outdate)
     }
 
+    #[inline(never)]
     pub(super) fn invalidate(&mut self) -> Judged<Answer> {
         self.change(Command::Invalidate)
     }
 
+    #[inline(never)]
     pub(super) fn invalidate_remote(&mut self) -> Judged<Answer> {
         let answer = self.change(Command::InvalidateRemote)?;
         let device = self.device()?;
@@ -54,20 +59,24 @@ impl Call<'_> {
         Ok(answer)
     }
 
+    #[inline(never)]
     pub(super) fn pause_sync(&mut self, on: bool) -> Judged<Answer> {
         self.change(|vnr| Command::PauseSync(vnr, on))
     }
 
+    #[inline(never)]
     pub(super) fn suspend_io(&mut self) -> Judged<Answer> {
         self.change(Command::SuspendIo)
     }
 
+    #[inline(never)]
     pub(super) fn resume_io(&mut self) -> Judged<Answer> {
         self.change(Command::ResumeIo)
     }
 
     /// Online verify is not built: what the rules of states refuse is refused as always, and the
     /// rest by name.
+    #[inline(never)]
     pub(super) fn verify(&mut self) -> Judged<Answer> {
         if let Some(payload) = self.payload::<StartOvParms>() {
             StartOvParms::create(payload)?;
@@ -93,6 +102,7 @@ impl Call<'_> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn timeout_type(&mut self, writer: &mut Writer<'_>) -> Judged<Answer> {
         let device = self.device()?;
         let volume = device
@@ -105,6 +115,7 @@ impl Call<'_> {
         Ok(Answer::OK)
     }
 
+    #[inline(never)]
     pub(super) fn get_status(&mut self, writer: &mut Writer<'_>) -> Judged<Answer> {
         let device = self.device()?;
         status::put_status(&device, writer, SibReason::StatusReply, |_| {}).map_err(too_long)?;

@@ -3,32 +3,51 @@
 
 use super::{Answer, Denied, Info, Judged};
 use crate::config::words::Protocol;
-use crate::config::{first_unbuilt, words, DiskConf, NetConf};
-use crate::genl::{ErrCode, Nest, ResizeParms, RetCode};
+use crate::config::{first_unbuilt, words, DiskConf};
+use crate::genl::{ErrCode, Nest, ResizeParms, RetCode, MINOR_MAX};
 use crate::meta::size::AttachSizes;
-use crate::meta::{Layout, MdFlags, MdIndex, SizeInputs};
+use crate::meta::{AlLayout, Layout, MdFlags, MdIndex, SizeInputs};
 use crate::peer::{DiskData, Volume};
 use crate::state::{Conn, DeviceState, Disk, Role};
 
-/// The options of a disk to be attached, and where its metadata are. `net` is the configuration of
-/// the connection, if there is one.
+/// The options of a disk to be attached, and where its metadata are. `minor` is that of the device,
+/// `protocol` that of the connection, if there is one.
 ///
 /// # Errors
 ///
 /// 126 for what is missing or makes no sense, 116 for an index that means nothing, 154 for a
-/// fencing policy that protocol A cannot keep; the gate's code for what is not built.
-pub fn new_conf(payload: Option<&[u8]>, net: Option<&NetConf>) -> Judged<(DiskConf, MdIndex)> {
+/// fencing policy that protocol A cannot keep, 132 and 133 for `resync-after`; the gate's code for
+/// what is not built.
+pub fn new_conf(
+    payload: Option<&[u8]>,
+    minor: u32,
+    protocol: Option<Protocol>,
+) -> Judged<(DiskConf, MdIndex)> {
     let (mut conf, _) = DiskConf::create(payload.unwrap_or(&[]))?;
     conf.sanitize();
     let index = MdIndex::from_code(conf.meta_dev_idx).ok_or(ErrCode::MdIdxInvalid)?;
-    if conf.fencing == words::Fencing::ResourceAndStonith
-        && net.is_some_and(|net| net.wire_protocol == Protocol::A)
-    {
+    if conf.fencing == words::Fencing::ResourceAndStonith && protocol == Some(Protocol::A) {
         return Err(ErrCode::StonithAndProtA.into());
     }
+    resync_after(&conf, minor)?;
     match first_unbuilt(&conf) {
         Some(unbuilt) => Err(unbuilt.into()),
         None => Ok((conf, index)),
+    }
+}
+
+/// Which device may a resync wait for?
+///
+/// # Errors
+///
+/// 132 for what is no minor; 133 for the device itself. Longer circles cannot be made while the
+/// option is not built.
+fn resync_after(conf: &DiskConf, minor: u32) -> Result<(), Answer> {
+    match u32::try_from(conf.resync_after) {
+        Err(_) if conf.resync_after == -1 => Ok(()),
+        Ok(other) if other == minor => Err(ErrCode::ResyncAfterCycle.into()),
+        Ok(other) if other <= MINOR_MAX => Ok(()),
+        _ => Err(ErrCode::ResyncAfter.into()),
     }
 }
 
@@ -104,15 +123,18 @@ pub fn is_degraded(disk: &DiskData, state: &DeviceState) -> bool {
 ///
 /// # Errors
 ///
-/// 126 for what makes no sense or is fixed at attach; the gate's code for what is not built.
+/// 126 for what makes no sense or is fixed at attach, 132 and 133 for `resync-after`; the gate's
+/// code for what is not built.
 pub fn changed_conf(
     old: &DiskConf,
     payload: Option<&[u8]>,
     set_defaults: bool,
+    minor: u32,
 ) -> Judged<DiskConf> {
     let mut new = old.clone();
     new.change(payload.unwrap_or(&[]), set_defaults)?;
     new.sanitize();
+    resync_after(&new, minor)?;
     match first_unbuilt(&new) {
         Some(unbuilt) => Err(unbuilt.into()),
         None => Ok(new),
@@ -123,15 +145,16 @@ pub fn changed_conf(
 ///
 /// # Errors
 ///
-/// 138, 126, 130, 131, 153, in this order; the gate's code for what is not built.
+/// 138, 126, 130, 131, 153, 167, 168, 166, in this order; the gate's code for what is not built.
 pub fn resize_parms(
     payload: Option<&[u8]>,
-    state: &DeviceState,
+    volume: &Volume,
     agreed_version: u32,
 ) -> Judged<ResizeParms> {
-    if state.disk < Disk::Inconsistent {
+    let state = &volume.state;
+    let Some(disk) = volume.disk.filter(|_| state.disk >= Disk::Inconsistent) else {
         return Err(ErrCode::NoDisk.into());
-    }
+    };
     let (parms, _) = ResizeParms::create(payload.unwrap_or(&[]))?;
     if state.conn > Conn::Connected {
         return Err(ErrCode::ResizeResync.into());
@@ -142,9 +165,33 @@ pub fn resize_parms(
     if parms.no_resync && agreed_version < 93 {
         return Err(ErrCode::NeedApv93.into());
     }
+    check_log_shape(&parms, &disk, state.conn)?;
     match first_unbuilt(&parms) {
         Some(unbuilt) => Err(unbuilt.into()),
         None => Ok(parms),
+    }
+}
+
+/// May the activity log have this shape?
+fn check_log_shape(parms: &ResizeParms, disk: &DiskData, conn: Conn) -> Result<(), Answer> {
+    /// KiB of the smallest and of the largest log.
+    const SIZES: core::ops::RangeInclusive<u64> = 32..=16_777_216;
+    let old = disk.superblock.al_layout().unwrap_or(AlLayout::DEFAULT);
+    let old_kib = u64::from(old.stripe_size_4k()).saturating_mul(4);
+    let stripes = parms.al_stripes.map_or(u64::from(old.stripes()), u64::from);
+    let kib = parms.al_stripe_size.map_or(old_kib, u64::from);
+    if stripes == u64::from(old.stripes()) && kib == old_kib {
+        return Ok(());
+    }
+    let size = stripes.saturating_mul(kib);
+    if size > *SIZES.end() {
+        Err(ErrCode::MdLayoutTooBig.into())
+    } else if size < *SIZES.start() {
+        Err(ErrCode::MdLayoutTooSmall.into())
+    } else if conn != Conn::Connected && !parms.resize_force {
+        Err(ErrCode::MdLayoutConnected.into())
+    } else {
+        Ok(())
     }
 }
 

@@ -152,14 +152,14 @@ fn disk_conf() -> DiskConf {
 #[test]
 fn options_of_an_attach() {
     let attach =
-        |conf: &DiskConf, net: Option<&NetConf>| told(disk::new_conf(Some(&payload(conf)), net));
+        |conf: &DiskConf, protocol| told(disk::new_conf(Some(&payload(conf)), 7, protocol));
     assert_eq!(attach(&disk_conf(), None).0, 101);
     assert_eq!(
-        told(disk::new_conf(None, None)),
+        told(disk::new_conf(None, 7, None)),
         (126, "required attribute missing".into())
     );
     let no_meta = attribute(1, b"/dev/sda\0");
-    assert_eq!(code(disk::new_conf(Some(&no_meta), None)), 126);
+    assert_eq!(code(disk::new_conf(Some(&no_meta), 7, None)), 126);
     let bad_index = DiskConf {
         meta_dev_idx: -4,
         ..disk_conf()
@@ -169,11 +169,14 @@ fn options_of_an_attach() {
         fencing: Fencing::ResourceAndStonith,
         ..disk_conf()
     };
-    let a = NetConf {
-        wire_protocol: Protocol::A,
-        ..NetConf::default()
-    };
-    assert_eq!(attach(&stonith, Some(&a)).0, 154);
+    assert_eq!(attach(&stonith, Some(Protocol::A)).0, 154);
+    for (after, code) in [(-5, 132), (1_048_576, 132), (7, 133), (8, 162)] {
+        let conf = DiskConf {
+            resync_after: after,
+            ..disk_conf()
+        };
+        assert_eq!(attach(&conf, None).0, code, "resync-after {after}");
+    }
     assert_eq!(
         attach(&stonith, None),
         (
@@ -185,7 +188,7 @@ fn options_of_an_attach() {
         c_plan_ahead: 1000,
         ..disk_conf()
     };
-    let (conf, index) = disk::new_conf(Some(&payload(&far_ahead)), None).expect("accepted");
+    let (conf, index) = disk::new_conf(Some(&payload(&far_ahead)), 7, None).expect("accepted");
     assert_eq!((conf.c_plan_ahead, index), (300, MdIndex::FlexInternal));
 
     assert_eq!(disk::fits_index(MdIndex::FlexInternal, true), Ok(()));
@@ -200,7 +203,8 @@ fn options_of_an_attach() {
 
 #[test]
 fn options_of_a_disk_that_is_there() {
-    let ask = |raw: &[u8], defaults| disk::changed_conf(&disk_conf(), Some(raw), defaults);
+    let ask = |raw: &[u8], defaults| disk::changed_conf(&disk_conf(), Some(raw), defaults, 7);
+    assert_eq!(code(ask(&attribute(9, &7_i32.to_ne_bytes()), false)), 133);
     for (number, value) in [(1, &b"/dev/sdb\0"[..]), (4, &8_u64.to_ne_bytes()[..])] {
         assert_eq!(
             told(ask(&attribute(number, value), false)),
@@ -213,7 +217,7 @@ fn options_of_a_disk_that_is_there() {
         resync_rate: 4000,
         ..disk_conf()
     };
-    let reset = disk::changed_conf(&tuned, None, true).expect("accepted");
+    let reset = disk::changed_conf(&tuned, None, true, 7).expect("accepted");
     assert_eq!(reset, disk_conf());
 }
 
@@ -298,34 +302,39 @@ fn sizes_of_an_attach() {
 
 #[test]
 fn resize_refusals_in_order() {
-    let state = |disk, conn, role| DeviceState {
-        disk,
-        conn,
-        role,
-        peer: Role::Secondary,
-        ..DeviceState::NEW
+    let volume = |disk, conn, role| {
+        let mut volume = volume(conn, (disk, Disk::UpToDate), MdFlags::CONSISTENT);
+        volume.state.role = role;
+        volume.state.peer = Role::Secondary;
+        volume
     };
-    let ask = |state: DeviceState, apv| {
+    let ask = |volume: &Volume, apv| {
         let assume_clean = attribute(3, &[1]);
-        code(disk::resize_parms(Some(&assume_clean), &state, apv))
+        code(disk::resize_parms(Some(&assume_clean), volume, apv))
     };
-    let fine = state(Disk::UpToDate, Conn::Connected, Role::Primary);
-    assert_eq!(ask(fine, 101), 101);
-    assert_eq!(ask(fine, 92), 153);
-    let secondary = state(Disk::UpToDate, Conn::Connected, Role::Secondary);
-    assert_eq!(ask(secondary, 92), 131);
-    let syncing = state(Disk::UpToDate, Conn::SyncSource, Role::Secondary);
-    assert_eq!(ask(syncing, 92), 130);
-    let diskless = state(Disk::Diskless, Conn::SyncSource, Role::Secondary);
-    assert_eq!(ask(diskless, 92), 138);
-    let stripes = attribute(4, &2_u32.to_ne_bytes());
-    assert_eq!(
-        told(disk::resize_parms(Some(&stripes), &fine, 101)),
-        (
-            162,
-            "al-stripes: this setting is not built into this module yet".into()
-        )
-    );
+    let fine = volume(Disk::UpToDate, Conn::Connected, Role::Primary);
+    assert_eq!(ask(&fine, 101), 101);
+    assert_eq!(ask(&fine, 92), 153);
+    let secondary = volume(Disk::UpToDate, Conn::Connected, Role::Secondary);
+    assert_eq!(ask(&secondary, 92), 131);
+    let syncing = volume(Disk::UpToDate, Conn::SyncSource, Role::Secondary);
+    assert_eq!(ask(&syncing, 92), 130);
+    let diskless = volume(Disk::Diskless, Conn::SyncSource, Role::Secondary);
+    assert_eq!(ask(&diskless, 92), 138);
+    // Another shape of the activity log: stripes, KiB each.
+    let shaped = |volume, stripes: u32, kib: u32, force: u8| {
+        let mut raw = attribute(2, &[force]);
+        raw.extend(attribute(4, &stripes.to_ne_bytes()));
+        raw.extend(attribute(5, &kib.to_ne_bytes()));
+        told(disk::resize_parms(Some(&raw), volume, 101))
+    };
+    let not_built = "al-stripes: this setting is not built into this module yet";
+    let alone = volume(Disk::UpToDate, Conn::StandAlone, Role::Primary);
+    assert_eq!(shaped(&alone, 1024, 1_048_576, 0).0, 167);
+    assert_eq!(shaped(&alone, 1, 4, 0).0, 168);
+    assert_eq!(shaped(&alone, 2, 32, 0).0, 166);
+    assert_eq!(shaped(&alone, 2, 32, 1), (162, not_built.into()));
+    assert_eq!(shaped(&fine, 2, 32, 0), (162, not_built.into()));
 }
 
 #[test]
