@@ -69,11 +69,7 @@ impl Admin for Family {
             Err(Denied::Answer(answer)) => answer,
             Err(Denied::Malformed) => return Err(EINVAL),
         };
-        if answer.text != Info::None {
-            let text = Text::<INFO_TEXT_MAX>::of(answer.text);
-            // An answer without its text is better than none.
-            let _ = put_info_text(&mut writer, text.as_bytes());
-        }
+        put_text(&mut writer, &answer.text);
         head.copy_from_slice(&Header::reply(header.minor, answer.code).to_bytes());
         Ok(HEADER_LEN.saturating_add(writer.len()))
     }
@@ -87,6 +83,15 @@ impl Admin for Family {
 
     fn dump_next(&self, dump: &mut dump::Dump, answer: &mut [u8]) -> Result<Option<DumpMessage>> {
         dump.next(answer)
+    }
+}
+
+/// An answer without its text is better than none.
+#[inline(never)]
+fn put_text(writer: &mut Writer<'_>, text: &Info) {
+    if *text != Info::None {
+        let text = Text::<INFO_TEXT_MAX>::of(text);
+        let _ = put_info_text(writer, text.as_bytes());
     }
 }
 
@@ -140,6 +145,7 @@ fn audience(request: &Request<'_>) -> Audience {
 }
 
 /// What the request names.
+#[inline(never)]
 fn context(sets: &TopLevel<'_>) -> Result<Option<Context>> {
     let Some(payload) = sets.set(&Context::SET) else {
         return Ok(None);
@@ -166,6 +172,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    #[inline(never)]
     fn carry_out(&mut self, writer: &mut Writer<'_>) -> Judged<Answer> {
         self.look_up()?;
         match self.op {
@@ -210,6 +217,7 @@ impl Call<'_> {
         }
     }
 
+    #[inline(never)]
     fn look_up(&mut self) -> Judged<()> {
         let needs = self.op.needs();
         let named = self.context.as_ref();

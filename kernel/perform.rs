@@ -168,6 +168,7 @@ pub(crate) fn perform(
     None
 }
 
+#[inline(never)]
 fn send(resource: &Arc<Resource>, packet: Send) {
     match packet {
         Send::ChangeReply(..) | Send::ConnChangeReply(_) | Send::Ping => {
@@ -180,6 +181,7 @@ fn send(resource: &Arc<Resource>, packet: Send) {
 }
 
 /// The policy for requests follows the state.
+#[inline(never)]
 fn publish(device: &Arc<Device>, owner: &Owner, state: &DeviceState) {
     let facts = PolicyFacts {
         agreed_version: owner.core.apv() as u16,
@@ -221,6 +223,7 @@ fn thaw(resource: &Arc<Resource>) {
     each_request(resource, Told::Thawed);
 }
 
+#[inline(never)]
 fn each_request(resource: &Arc<Resource>, event: Told) {
     let table = resource.plane.table();
     for slot in table.in_use() {
@@ -233,6 +236,7 @@ fn each_request(resource: &Arc<Resource>, event: Told) {
     }
 }
 
+#[inline(never)]
 fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
     let local = resource.device(vnr).and_then(|d| d.local())?;
     let superblock = owner.core.volume(vnr)?.disk?.superblock;
@@ -246,6 +250,7 @@ fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option
     None
 }
 
+#[inline(never)]
 fn write_bitmap(resource: &Arc<Resource>, vnr: u16) -> Option<Event> {
     let device = resource.device(vnr)?;
     let (local, bits) = (device.local()?, device.bits()?);
@@ -260,6 +265,7 @@ fn write_bitmap(resource: &Arc<Resource>, vnr: u16) -> Option<Event> {
 
 /// A crash while the bits are being set still leads to a full sync: the flag is durable before,
 /// and cleared after the bitmap is.
+#[inline(never)]
 fn set_all_bits(resource: &Arc<Resource>, owner: &mut Owner, vnr: u16) -> Result {
     let device = resource.device(vnr).ok_or(ENODEV)?;
     let (local, bits) = (device.local().ok_or(ENODEV)?, device.bits().ok_or(ENODEV)?);
@@ -274,6 +280,7 @@ fn set_all_bits(resource: &Arc<Resource>, owner: &mut Owner, vnr: u16) -> Result
     write(false)
 }
 
+#[inline(never)]
 fn set_size(
     owner: &Owner,
     device: &Arc<Device>,
@@ -334,6 +341,7 @@ fn set_size(
 }
 
 /// What bios from above may look like now.
+#[inline(never)]
 fn limits(device: &Arc<Device>, owner: &Owner) {
     let local = device.local();
     let peer = owner

@@ -313,10 +313,7 @@ fn device_entry(
     let resource = &device.resource;
     if op == Op::GetDevices {
         status::context(resource, Some(device)).put(w)?;
-        let volume = resource.view(|view| status::volume(view, device.vnr));
-        if let Some(conf) = status::disk_conf(device, &volume) {
-            conf.put(w)?;
-        }
+        status::put_disk(device, w)?;
         status::put_device(device, w, false)?;
     } else {
         if resource.view(|view| view.net.is_none()) {

@@ -7,7 +7,6 @@
 
 use core::sync::atomic::Ordering;
 use drbd_core::admin::tell::{self, Counters};
-use drbd_core::config::DiskConf;
 use drbd_core::genl::context::ResourceName;
 use drbd_core::genl::info::ConnectionStatistics;
 use drbd_core::genl::status::{SibReason, StateInfo};
@@ -79,11 +78,16 @@ pub(crate) fn counters(device: &Device) -> Counters {
     }
 }
 
-/// The options of the disk below, if there is one to tell of.
-pub(crate) fn disk_conf(device: &Device, volume: &Volume) -> Option<DiskConf> {
-    tell::has_disk(volume)
-        .then(|| device.local().map(|local| local.conf()))
-        .flatten()
+/// Set 3, if there is a disk to tell of.
+#[inline(never)]
+pub(crate) fn put_disk(device: &Device, writer: &mut Writer<'_>) -> Result<(), Overflow> {
+    let told = device
+        .resource
+        .view(|view| tell::has_disk(&volume(view, device.vnr)));
+    match device.local().filter(|_| told) {
+        Some(local) => local.conf().put(writer),
+        None => Ok(()),
+    }
 }
 
 /// How writes are kept in order.
@@ -161,17 +165,26 @@ pub(crate) fn put_status(
     add: impl FnOnce(&mut StateInfo),
 ) -> Result<(), Overflow> {
     let resource = &device.resource;
-    let volume = resource.view(|view| volume(view, device.vnr));
-    let disk = disk_conf(device, &volume);
     resource.view(|view| {
         full_context(resource, view, Some(device)).put(writer)?;
         view.opts.put(writer)
     })?;
-    if let Some(conf) = disk {
-        conf.put(writer)?;
-    }
+    put_disk(device, writer)?;
     put_net(resource, writer)?;
-    let mut info = tell::state_info(&volume, &counters(device), reason);
+    put_state(device, writer, reason, add)
+}
+
+#[inline(never)]
+fn put_state(
+    device: &Device,
+    writer: &mut Writer<'_>,
+    reason: SibReason,
+    add: impl FnOnce(&mut StateInfo),
+) -> Result<(), Overflow> {
+    let counters = counters(device);
+    let mut info = device
+        .resource
+        .view(|view| tell::state_info(&volume(view, device.vnr), &counters, reason));
     add(&mut info);
     info.put(writer)
 }
