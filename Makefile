@@ -71,6 +71,16 @@ demo: all
 shell: all
 	@$(LAB) shell --pair ours:ours
 
+## install: module, tools, man pages, completion, units, udev rules; DESTDIR is honoured
+.PHONY: install
+install: all
+	dist/install.sh install
+
+## uninstall: takes away what install put there, and puts back what it diverted
+.PHONY: uninstall
+uninstall:
+	dist/install.sh uninstall
+
 # Promised, and not there yet: they say so and fail.
 NOT_YET := bench soak sim deb
 .PHONY: $(NOT_YET)
