@@ -21,6 +21,7 @@ use crate::sys::bio::{AccountingStart, OpFlags, OwnedBio, Status, UpperBio};
 use crate::sys::disk::{self, Disk, DiskOps, Limits};
 use crate::sys::llist::LList;
 use crate::sys::log::{log, Level};
+use crate::sys::params;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
 use crate::sys::workqueue::{
     impl_has_delayed_work, impl_has_work, new_work, DelayedWork, Work, WorkItem,
@@ -586,7 +587,7 @@ impl DiskOps for Device {
     fn open(this: ArcBorrow<'_, Self>, write: bool) -> Result {
         // Counted first: whoever demotes looks at the count after it has taken the mark away.
         this.opens.fetch_add(1, Ordering::SeqCst);
-        if this.primary.load(Ordering::SeqCst) {
+        if this.primary.load(Ordering::SeqCst) || (!write && params::allow_oos()) {
             return Ok(());
         }
         this.opens.fetch_sub(1, Ordering::SeqCst);

@@ -40,7 +40,6 @@ pub(crate) fn run() -> Option<Surface> {
     let tests: &[Test] = &[
         ("thread", tasks::thread),
         ("wait", tasks::wait),
-        ("timer", tasks::timer),
         ("workqueue", tasks::workqueue),
         ("llist", tasks::llist),
         ("socket", net::socket),
@@ -50,7 +49,7 @@ pub(crate) fn run() -> Option<Surface> {
         ("disk", blk::disk),
         ("helpers", surface::helpers),
         ("parameters", surface::parameters),
-        ("pool", surface::pool),
+        ("log", surface::log),
     ];
     for (name, test) in tests {
         match test() {

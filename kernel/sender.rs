@@ -34,6 +34,7 @@ use crate::sys::bio::{OwnedBio, UpperHold};
 use crate::sys::data::Data as Pages;
 use crate::sys::log::{log, Level};
 use crate::sys::memalloc::{NoIo, NoReclaim};
+use crate::sys::params;
 use crate::sys::socket::SendOpts;
 use crate::vector;
 
@@ -424,6 +425,7 @@ impl<'a> Sender<'a> {
     /// Sends the pages behind the header in the buffer.
     fn pages(&mut self, pages: Pages<'_>, splice: bool) -> Result {
         self.flush(true)?;
+        let splice = splice && !params::disable_sendpage();
         let mut rest = pages;
         let mut patience = self.patience();
         while !rest.is_empty() {

@@ -8,11 +8,11 @@
 //! Rules that hold for the whole folder:
 //! - A type owns what its constructor took, and gives it back when dropped.
 //! - A function that may sleep says so; one that may be called from interrupts says that too.
+//! - What only the self test looks at is compiled for it alone.
 //! - Words that only Rust code touches are `core` atomics (they compile to single instructions);
 //!   words shared with C go through the kernel's own accessors.
 
 #![allow(unsafe_code)]
-#![allow(dead_code, unused_imports)]
 
 pub(crate) mod bdev;
 pub(crate) mod bio;
@@ -24,7 +24,6 @@ pub(crate) mod helper;
 pub(crate) mod llist;
 pub(crate) mod log;
 pub(crate) mod memalloc;
-pub(crate) mod mempool;
 pub(crate) mod page;
 pub(crate) mod params;
 pub(crate) mod procfs;
@@ -32,7 +31,6 @@ pub(crate) mod random;
 pub(crate) mod socket;
 pub(crate) mod thread;
 pub(crate) mod time;
-pub(crate) mod timer;
 pub(crate) mod unload;
 pub(crate) mod wait;
 pub(crate) mod workqueue;
@@ -47,7 +45,6 @@ pub(crate) use kernel::sync::new_spinlock_irq;
 /// Sleepable read-copy update: readers that may sleep, and a writer that waits for them.
 pub(crate) use kernel::sync::srcu::{
     new_srcu,
-    Guard as SrcuGuard,
     Srcu, //
 };
 pub(crate) use kernel::sync::SpinLockIrq;

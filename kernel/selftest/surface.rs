@@ -25,13 +25,11 @@ use crate::sys::{
         Request, //
     },
     helper,
-    llist::LList,
     log::{
         log,
         log_module,
         Level, //
     },
-    mempool::Pool,
     params,
     procfs::{
         self,
@@ -39,7 +37,6 @@ use crate::sys::{
         Show, //
     },
     random, //
-    Wait,
 };
 
 /// What stays until the module is unloaded. The family goes first.
@@ -187,28 +184,7 @@ pub(super) fn parameters() -> Result {
     Ok(())
 }
 
-struct Small {
-    link: crate::sys::llist::Link,
-    number: u32,
-}
-
-crate::sys::llist::impl_linked! {
-    impl Linked<0> for Small { self.link }
-}
-
-pub(super) fn pool() -> Result {
-    let pool = Pool::<Small>::new(4)?;
-    let list = LList::<_, 0>::new();
-    for number in 0..100 {
-        let small = Small {
-            link: crate::sys::llist::Link::new(),
-            number,
-        };
-        let object = pool.alloc(Wait::Yes, small).map_err(|_| ENOMEM)?;
-        let _ = list.push(object);
-    }
-    drop(pool);
-    check!(list.take_all().map(|small| small.number).eq(0..100));
+pub(super) fn log() -> Result {
     check!(random::random_u64() != random::random_u64());
     let name = "r0/0 drbd0";
     log!(Level::Info, name, "size = {} KB", 17);

@@ -28,10 +28,6 @@ use crate::sys::{
         Thread, //
     },
     time,
-    timer::{
-        Expire,
-        Timer, //
-    },
     wait::{
         new_wait_queue,
         WaitQueue, //
@@ -135,29 +131,6 @@ pub(super) fn wait() -> Result {
     shared.queue.wait(|| shared.get() >= 5);
     shared.queue.wait_interruptible(|| shared.get() >= 10)?;
     shared.queue.wait_killable(|| shared.get() >= 12)?;
-    Ok(())
-}
-
-struct Ring(Arc<Shared>);
-
-impl Expire for Ring {
-    fn expired(&self) {
-        self.0.bump();
-    }
-}
-
-pub(super) fn timer() -> Result {
-    let shared = Shared::new()?;
-    let timer = Timer::new(Ring(shared.clone()))?;
-    timer.start(time::ms_to_jiffies(20));
-    check!(shared
-        .queue
-        .wait_idle_timeout(time::ms_to_jiffies(5000), || shared.get() == 1));
-    timer.start(time::ms_to_jiffies(100_000));
-    timer.cancel_sync();
-    timer.start(time::ms_to_jiffies(100_000));
-    drop(timer);
-    check!(shared.get() == 1);
     Ok(())
 }
 

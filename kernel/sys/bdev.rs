@@ -138,6 +138,7 @@ impl BackingDev {
     }
 
     /// How many bios of ours are under way on it.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn bios_in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -156,6 +157,7 @@ impl BackingDev {
     }
 
     /// Whether both are the same block device.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn is_same(&self, other: &BackingDev) -> bool {
         self.bdev == other.bdev
     }
@@ -169,6 +171,7 @@ impl BackingDev {
     }
 
     /// Its name, as the kernel's log shows it (`sda1`).
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn name(&self) -> BackingName {
         let mut name = BackingName { bytes: [0; 32] };
         // SAFETY: By the type invariant the device exists; the function writes at most so many
@@ -187,15 +190,6 @@ impl BackingDev {
     pub(crate) fn flush(&self) -> Result {
         // SAFETY: By the type invariant the device exists.
         to_result(unsafe { bindings::blkdev_issue_flush(self.as_raw()) })
-    }
-
-    /// Discards `sectors` sectors from `sector` on. May sleep. Fails with `EOPNOTSUPP` if the
-    /// device cannot discard.
-    pub(crate) fn discard(&self, sector: u64, sectors: u64) -> Result {
-        // SAFETY: By the type invariant the device exists.
-        to_result(unsafe {
-            bindings::blkdev_issue_discard(self.as_raw(), sector, sectors, gfp::NOIO)
-        })
     }
 
     /// Makes `sectors` sectors from `sector` on read as zeroes; writes zeroes if the device has no
@@ -261,10 +255,12 @@ pub(crate) struct BackingTraits {
 }
 
 /// The name of a backing device.
+#[cfg(DRBD_SELFTEST)]
 pub(crate) struct BackingName {
     bytes: [u8; 32],
 }
 
+#[cfg(DRBD_SELFTEST)]
 impl core::fmt::Display for BackingName {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let name = self.bytes.split(|byte| *byte == 0).next();
@@ -273,6 +269,7 @@ impl core::fmt::Display for BackingName {
 }
 
 // For `pr_info!` and its like.
+#[cfg(DRBD_SELFTEST)]
 impl kernel::fmt::Display for BackingName {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         core::fmt::Display::fmt(self, f)

@@ -16,28 +16,21 @@ mod set;
 mod sync;
 mod upper;
 
-use kernel::{
-    bindings,
-    error::to_result,
-    prelude::*, //
-};
+use kernel::bindings;
 
 pub(crate) use self::{
     owned::{
         BioArc,
-        OwnedBio,
-        ReadyBio, //
+        OwnedBio, //
     },
     set::{
         BioSet,
         Borrowed,
         Buffer,
-        EndIo,
-        BUFFER_BYTES_MAX, //
+        EndIo, //
     },
     sync::{
         read_page,
-        with_plug,
         write_page, //
     },
     upper::{
@@ -101,8 +94,6 @@ impl OpFlags {
     pub(crate) const RAHEAD: Self = Self(1 << bindings::req_flag_bits___REQ_RAHEAD);
     /// After others.
     pub(crate) const BACKGROUND: Self = Self(1 << bindings::req_flag_bits___REQ_BACKGROUND);
-    /// Zeroes must take space.
-    pub(crate) const NOUNMAP: Self = Self(1 << bindings::req_flag_bits___REQ_NOUNMAP);
     /// Metadata that somebody waits for.
     pub(crate) const META_SYNC: Self = Self::META.with(Self::SYNC).with(Self::PRIO);
     /// What we pass on from an upper bio to a lower one.
@@ -118,12 +109,6 @@ impl OpFlags {
     #[must_use]
     pub(crate) const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
-    }
-
-    /// `self` without `other`.
-    #[must_use]
-    pub(crate) const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
     }
 
     /// What is in both.
@@ -154,17 +139,5 @@ impl Status {
     #[inline]
     pub(crate) fn is_ok(self) -> bool {
         self.0 == 0
-    }
-
-    /// As a result with an error number.
-    pub(crate) fn to_result(self) -> Result {
-        // SAFETY: No requirements.
-        to_result(unsafe { bindings::blk_status_to_errno(self.0) })
-    }
-
-    /// The status that stands for an error number.
-    pub(crate) fn from_error(error: Error) -> Self {
-        // SAFETY: No requirements.
-        Self(unsafe { bindings::errno_to_blk_status(error.to_errno()) })
     }
 }

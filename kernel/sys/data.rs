@@ -12,10 +12,7 @@ use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use kernel::{
-    bindings,
-    prelude::*, //
-};
+use kernel::bindings;
 
 use super::{
     ffi,
@@ -99,6 +96,7 @@ impl<'a> Data<'a> {
     }
 
     /// At most the first `len` bytes.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn take(self, len: u32) -> Self {
         // INVARIANT: Fewer bytes of the same.
         Self {
@@ -166,6 +164,7 @@ impl<'a> Data<'a> {
     }
 
     /// Copies as much as fits into `to`; gives the number of bytes.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn copy_to(&self, to: &mut [u8]) -> usize {
         let mut done = 0usize;
         for piece in self.pieces() {
@@ -200,22 +199,8 @@ impl<'a> Data<'a> {
         done
     }
 
-    /// Copies from one payload to another, as much as fits; gives the number of bytes.
-    pub(crate) fn copy_from_data(&self, from: Data<'_>) -> u32 {
-        let (mut to, mut from, mut done) = (*self, from, 0u32);
-        while let (Some(into), Some(out)) = (to.first_piece(), from.first_piece()) {
-            let count = into.len.min(out.len);
-            // SAFETY: Both have `count` bytes. They may be the same page, if somebody above us
-            // submitted it twice, hence a copy that allows for that.
-            unsafe { core::ptr::copy(out.address(), into.address(), count as usize) };
-            to = to.skip(count);
-            from = from.skip(count);
-            done = done.wrapping_add(count);
-        }
-        done
-    }
-
     /// Fills all with zeroes.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn zero(&self) {
         for piece in self.pieces() {
             // SAFETY: The piece has so many bytes.
@@ -224,6 +209,7 @@ impl<'a> Data<'a> {
     }
 
     /// Whether all bytes are zero.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn is_zero(&self) -> bool {
         self.pieces().all(|piece| {
             // SAFETY: The piece has so many bytes; the function only reads them.

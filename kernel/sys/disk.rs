@@ -96,11 +96,6 @@ const DISK_NAME_MAX: usize = bindings::DISK_NAME_LEN as usize - 1;
 /// Disks that exist, if only because somebody still has them open.
 static DISKS: AtomicUsize = AtomicUsize::new(0);
 
-/// The number of disks that exist, if only because somebody still has them open.
-pub(crate) fn disks_alive() -> usize {
-    DISKS.load(Ordering::Relaxed)
-}
-
 /// Waits until all disks are gone, with their last openers. For the unload of the module, which the
 /// openers prevent anyway: what is left to wait for is the last step of their going.
 pub(crate) fn wait_until_all_gone() {
@@ -195,6 +190,7 @@ impl<T: DiskOps> Disk<T> {
     }
 
     /// Its size in sectors.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn capacity(&self) -> u64 {
         // SAFETY: By the type invariant the disk exists, and so its whole-disk device does. The
         // size is a word that may change.

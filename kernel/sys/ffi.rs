@@ -24,6 +24,7 @@ extern "C" {
 
     pub(super) fn shim_module_get() -> bool;
     pub(super) fn shim_module_put();
+    #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_module_put_and_exit() -> !;
     pub(super) fn shim_proc_create(
         name: *const c_char,
@@ -37,6 +38,7 @@ extern "C" {
     pub(super) fn shim_page_is_shared(page: *mut bindings::page) -> bool;
     pub(super) fn shim_sendpages_ok(page: *mut bindings::page, len: usize, offset: usize) -> bool;
     pub(super) fn shim_bdev_traits(bdev: *mut bindings::block_device, traits: *mut BackingTraits);
+    #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_bdev_name(bdev: *mut bindings::block_device, name: *mut c_char, size: usize);
     pub(super) fn shim_alloc_pages_bulk(
         gfp: bindings::gfp_t,
@@ -54,7 +56,9 @@ extern "C" {
     pub(super) fn shim_sock_done(sock: *mut bindings::socket);
     pub(super) fn shim_sock_set_reuseaddr(sock: *mut bindings::socket);
     pub(super) fn shim_sock_set_nodelay(sock: *mut bindings::socket);
+    #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_sock_set_cork(sock: *mut bindings::socket, on: bool);
+    #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_sock_set_quickack(sock: *mut bindings::socket);
     pub(super) fn shim_sock_set_priority(sock: *mut bindings::socket, priority: u32);
     pub(super) fn shim_sock_set_buffers(sock: *mut bindings::socket, send: u32, receive: u32);
@@ -74,5 +78,6 @@ extern "C" {
     pub(super) fn shim_param_allow_oos() -> bool;
     pub(super) fn shim_param_proc_details() -> c_int;
     pub(super) fn shim_param_usermode_helper(to: *mut c_char, size: usize);
+    #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_module_srcversion() -> *const c_char;
 }

@@ -136,17 +136,13 @@ impl<'a> Request<'a> {
         self.flags
     }
 
-    /// The sequence number that the sender chose.
-    pub(crate) fn seq(&self) -> u32 {
-        self.seq
-    }
-
     /// The family's own header and the attributes: at least 8 bytes.
     pub(crate) fn payload(&self) -> &'a [u8] {
         self.payload
     }
 
     /// Whether the sender may change the network's configuration (`CAP_NET_ADMIN`).
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn is_net_admin(&self) -> bool {
         // SAFETY: The message is valid for the life of the request.
         unsafe { bindings::netlink_capable(self.skb, bindings::CAP_NET_ADMIN as c_int) }
@@ -233,11 +229,6 @@ impl<A: Admin> Family<A> {
             }),
             GFP_KERNEL,
         )
-    }
-
-    /// What its operations do.
-    pub(crate) fn admin(&self) -> &A {
-        &self.admin
     }
 
     /// Registers it: operations may be called before this returns. May sleep.

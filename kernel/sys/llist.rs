@@ -62,6 +62,7 @@ impl Link {
     }
 
     /// Whether the object is on a list through this link. Racy unless the caller excludes pushes.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn is_listed(&self) -> bool {
         self.next.load(Ordering::Relaxed) != unlisted()
     }
@@ -310,27 +311,6 @@ where
     P: OwningPointer,
     P::Target: Linked<ID>,
 {
-    /// A batch with nothing in it.
-    pub(crate) const fn empty() -> Self {
-        Self {
-            first: ptr::null_mut(),
-            _owns: PhantomData,
-        }
-    }
-
-    /// Whether nothing is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_null()
-    }
-
-    /// The oldest object, without taking it.
-    pub(crate) fn peek(&self) -> Option<&P::Target> {
-        if self.first.is_null() {
-            return None;
-        }
-        // SAFETY: By the type invariant the object lives, and we own it while `self` is borrowed.
-        Some(unsafe { &*object_of::<P::Target, ID>(self.first) })
-    }
 }
 
 impl<P, const ID: u64> Iterator for Batch<P, ID>

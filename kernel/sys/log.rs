@@ -17,8 +17,6 @@ use kernel::{
 /// How grave a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// The system is unusable.
-    Emergency,
     /// Somebody has to act at once.
     Alert,
     /// Something failed.
@@ -27,8 +25,6 @@ pub(crate) enum Level {
     Warning,
     /// Something has happened.
     Info,
-    /// For who looks for a fault.
-    Debug,
 }
 
 impl Level {
@@ -36,12 +32,10 @@ impl Level {
     /// for those about the module.
     fn formats(self) -> (&'static CStr, &'static CStr) {
         match self {
-            Level::Emergency => (c"\x010drbd %pA: %pA\n", c"\x010drbd: %pA\n"),
             Level::Alert => (c"\x011drbd %pA: %pA\n", c"\x011drbd: %pA\n"),
             Level::Error => (c"\x013drbd %pA: %pA\n", c"\x013drbd: %pA\n"),
             Level::Warning => (c"\x014drbd %pA: %pA\n", c"\x014drbd: %pA\n"),
             Level::Info => (c"\x016drbd %pA: %pA\n", c"\x016drbd: %pA\n"),
-            Level::Debug => (c"\x017drbd %pA: %pA\n", c"\x017drbd: %pA\n"),
         }
     }
 }

@@ -9,7 +9,6 @@
 
 use core::{
     ptr::NonNull,
-    slice,
     sync::atomic::AtomicU64, //
 };
 use kernel::{
@@ -106,26 +105,6 @@ impl WordPage {
     pub(crate) fn words(&self) -> &[AtomicU64; WORDS_PER_PAGE] {
         // SAFETY: The page is ours, aligned and initialised, and only reached as atomic words.
         unsafe { &*address(self.page).cast() }
-    }
-
-    /// Copies the page into `to`, word by word: each word is one that the page had.
-    pub(crate) fn copy_to(&self, to: &mut OwnedPage) {
-        // SAFETY: An owned page has as many words, and is borrowed for us alone.
-        let to =
-            unsafe { slice::from_raw_parts_mut(address(to.page).cast::<u64>(), WORDS_PER_PAGE) };
-        for (to, from) in to.iter_mut().zip(self.words()) {
-            *to = from.load(core::sync::atomic::Ordering::Relaxed);
-        }
-    }
-
-    /// Overwrites the page with `from`, word by word.
-    pub(crate) fn copy_from(&self, from: &OwnedPage) {
-        // SAFETY: An owned page has as many words, and isn't changed while it is borrowed.
-        let from =
-            unsafe { slice::from_raw_parts(address(from.page).cast::<u64>(), WORDS_PER_PAGE) };
-        for (to, from) in self.words().iter().zip(from) {
-            to.store(*from, core::sync::atomic::Ordering::Relaxed);
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! They are defined in C (`shim_params.c`): `module!` has neither strings nor parameters that can be
 //! changed later.
 
+#[cfg(DRBD_SELFTEST)]
 use kernel::prelude::*;
 
 use super::ffi;
@@ -45,6 +46,7 @@ pub(crate) fn usermode_helper() -> [u8; HELPER_SIZE] {
 }
 
 /// The checksum of the module's sources, which `/proc/drbd` shows. Empty if there is none.
+#[cfg(DRBD_SELFTEST)]
 pub(crate) fn srcversion() -> &'static CStr {
     // SAFETY: The string is part of the loaded module.
     unsafe { CStr::from_char_ptr(ffi::shim_module_srcversion()) }

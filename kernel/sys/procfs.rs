@@ -37,10 +37,10 @@ impl fmt::Write for Writer<'_> {
 ///
 /// # Invariants
 ///
-/// `entry` is a file that we made, whose data is `shown` as long as the file exists.
+/// `entry` is a file that we made, whose data is `_shown` as long as the file exists.
 pub(crate) struct File<T: Show> {
     entry: NonNull<bindings::proc_dir_entry>,
-    shown: Arc<T>,
+    _shown: Arc<T>,
 }
 
 // SAFETY: The file may be removed from any thread.
@@ -62,13 +62,11 @@ impl<T: Show> File<T> {
         };
         // INVARIANT: We have just made it.
         NonNull::new(entry)
-            .map(|entry| Self { entry, shown })
+            .map(|entry| Self {
+                entry,
+                _shown: shown,
+            })
             .ok_or(ENOMEM)
-    }
-
-    /// What it shows.
-    pub(crate) fn shown(&self) -> &Arc<T> {
-        &self.shown
     }
 }
 

@@ -11,9 +11,3 @@ pub(crate) fn random_u64() -> u64 {
     // SAFETY: No requirements.
     unsafe { bindings::get_random_u64() }
 }
-
-/// Fills `bytes` with what nobody can guess. Any context.
-pub(crate) fn fill_random(bytes: &mut [u8]) {
-    // SAFETY: The function writes exactly so many bytes.
-    unsafe { bindings::get_random_bytes(bytes.as_mut_ptr().cast(), bytes.len()) };
-}

@@ -171,12 +171,14 @@ impl Socket {
     }
 
     /// Holds back packets that aren't full (`true`), or sends what was held back (`false`).
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn set_cork(&self, on: bool) {
         // SAFETY: By the type invariant the socket exists.
         unsafe { ffi::shim_sock_set_cork(self.as_raw(), on) };
     }
 
     /// Acknowledges at once what has been received (for what comes next, too).
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn set_quick_ack(&self) {
         // SAFETY: By the type invariant the socket exists.
         unsafe { ffi::shim_sock_set_quickack(self.as_raw()) };
@@ -241,6 +243,7 @@ impl Socket {
     }
 
     /// The peer's address.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn peer_address(&self) -> Result<Address> {
         Address::filled(|address| {
             // SAFETY: By the type invariant the socket exists; the address has room for any.
@@ -249,6 +252,7 @@ impl Socket {
     }
 
     /// Our own address.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn own_address(&self) -> Result<Address> {
         Address::filled(|address| {
             // SAFETY: By the type invariant the socket exists; the address has room for any.

@@ -27,6 +27,7 @@ use kernel::{
     sync::Arc, //
 };
 
+#[cfg(DRBD_SELFTEST)]
 use super::ffi;
 
 /// The request to end, as the body of a thread and its friends see it.
@@ -138,12 +139,6 @@ impl Thread {
         Ok(thread)
     }
 
-    /// Asks the thread to end and wakes it; doesn't wait. Any context.
-    pub(crate) fn request_stop(&self) {
-        self.stop.0.store(true, Ordering::Release);
-        self.wake();
-    }
-
     /// Wakes the thread out of any wait, which then looks at its condition again. Any context.
     pub(crate) fn wake(&self) {
         // SAFETY: By the type invariant we own a reference to the task.
@@ -156,13 +151,8 @@ impl Thread {
         unsafe { bindings::get_current() == self.task.as_ptr() }
     }
 
-    /// The process id, for log lines.
-    pub(crate) fn pid(&self) -> i32 {
-        // SAFETY: By the type invariant the task exists; its `pid` never changes.
-        unsafe { (*self.task.as_ptr()).pid }
-    }
-
     /// Asks the thread to end and waits until it has. Same as dropping it. May sleep.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn stop(self) {}
 }
 
@@ -190,6 +180,7 @@ impl Drop for Thread {
 /// Starts a thread that nobody waits for. It keeps the module loaded until it has ended.
 ///
 /// May sleep. Fails with `ENOMEM`, `EINTR`, or with `ENODEV` while the module is being unloaded.
+#[cfg(DRBD_SELFTEST)]
 pub(crate) fn spawn_detached<F>(name: fmt::Arguments<'_>, body: F) -> Result
 where
     F: FnOnce() + Send + 'static,
@@ -254,10 +245,4 @@ pub(crate) fn set_real_time() {
 pub(crate) fn current_pid() -> i32 {
     // SAFETY: The current task exists; its `pid` never changes.
     unsafe { (*bindings::get_current()).pid }
-}
-
-/// Whether the current task has a signal to handle: user processes in our calls do at times.
-pub(crate) fn signal_pending() -> bool {
-    // SAFETY: The current task exists.
-    unsafe { bindings::signal_pending(bindings::get_current()) != 0 }
 }

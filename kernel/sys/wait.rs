@@ -148,22 +148,26 @@ impl WaitQueue {
     }
 
     /// Sleeps until `condition` holds, without regard to signals. Reported as hung after a while.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn wait(&self, condition: impl FnMut() -> bool) {
         let _ = self.wait_in_state(bindings::TASK_UNINTERRUPTIBLE, FOREVER, condition);
     }
 
     /// As [`WaitQueue::wait`], but not longer than `timeout`: then `false`.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn wait_timeout(&self, timeout: Jiffies, condition: impl FnMut() -> bool) -> bool {
         self.wait_in_state(bindings::TASK_UNINTERRUPTIBLE, clamp(timeout), condition) != Ok(0)
     }
 
     /// Sleeps until `condition` holds, or a signal comes: then `ERESTARTSYS`.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn wait_interruptible(&self, condition: impl FnMut() -> bool) -> Result {
         self.wait_in_state(bindings::TASK_INTERRUPTIBLE, FOREVER, condition)
             .map(|_| ())
     }
 
     /// Sleeps until `condition` holds (`true`), the time is up (`false`), or a signal comes.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn wait_interruptible_timeout(
         &self,
         timeout: Jiffies,

@@ -36,6 +36,7 @@ pub(crate) use kernel::workqueue::{
     WorkItem, //
 };
 
+#[cfg(DRBD_SELFTEST)]
 use super::time::Jiffies;
 
 /// A work queue that memory reclaim may depend on.
@@ -54,6 +55,7 @@ unsafe impl Sync for Workqueue {}
 
 impl Workqueue {
     /// A queue that does one item at a time, in the order in which they were queued. May sleep.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn ordered(name: &CStr) -> Result<Self> {
         Self::new(name, bindings::wq_flags___WQ_ORDERED, 1)
     }
@@ -88,6 +90,7 @@ impl Workqueue {
 
     /// Queues delayed work, or moves its time if it is queued already: `delay` ticks from now. Tells
     /// whether it was queued already. Any context.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn modify_delayed<T, const ID: u64>(&self, item: Arc<T>, delay: Jiffies) -> bool
     where
         T: WorkItem<ID, Pointer = Arc<T>> + HasDelayedWork<T, ID> + Send + Sync + 'static,
@@ -147,6 +150,7 @@ where
 
 /// Takes the item off its queue, and waits for it if it is running. Tells whether it was queued.
 /// May sleep. Not in the item itself.
+#[cfg(DRBD_SELFTEST)]
 pub(crate) fn cancel_sync<T, const ID: u64>(item: &Arc<T>) -> bool
 where
     T: WorkItem<ID, Pointer = Arc<T>> + HasWork<T, ID> + 'static,

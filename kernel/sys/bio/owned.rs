@@ -270,6 +270,7 @@ impl<T: EndIo> ReadyBio<'_, T> {
     }
 
     /// The data, to be changed, if nobody else has a reference to the object.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn data_mut(&mut self) -> Option<&mut T> {
         self.bio.data_mut()
     }
@@ -291,6 +292,7 @@ impl<T: EndIo> ReadyBio<'_, T> {
     }
 
     /// Gives up the plan.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn cancel(self) -> OwnedBio<T> {
         let bio = self.bio;
         // SAFETY: The bio is ours.
@@ -340,12 +342,7 @@ unsafe impl<T: EndIo> Send for BioArc<T> {}
 // SAFETY: `T` is `Send + Sync`, and the count is atomic.
 unsafe impl<T: EndIo> Sync for BioArc<T> {}
 
-impl<T: EndIo> BioArc<T> {
-    /// Whether both are the same object.
-    pub(crate) fn ptr_eq(&self, other: &Self) -> bool {
-        self.bio == other.bio
-    }
-}
+impl<T: EndIo> BioArc<T> {}
 
 impl<T: EndIo> Clone for BioArc<T> {
     fn clone(&self) -> Self {

@@ -156,6 +156,7 @@ impl<T: EndIo> BioSet<T> {
     }
 
     /// The number of objects that exist.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }

@@ -92,14 +92,3 @@ unsafe fn transfer(
         result
     }
 }
-
-/// Runs `submit` while the block layer collects what it submits, to send it in larger pieces.
-pub(crate) fn with_plug<R>(submit: impl FnOnce() -> R) -> R {
-    let mut plug = MaybeUninit::<bindings::blk_plug>::uninit();
-    // SAFETY: The plug lives on this stack until it is finished below.
-    unsafe { bindings::blk_start_plug(plug.as_mut_ptr()) };
-    let result = submit();
-    // SAFETY: It was started above, in this same task.
-    unsafe { bindings::blk_finish_plug(plug.as_mut_ptr()) };
-    result
-}

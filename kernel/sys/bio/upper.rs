@@ -226,6 +226,7 @@ impl UpperCell {
     }
 
     /// A place with a bio.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn new(bio: UpperBio) -> Self {
         // INVARIANT: The cell owns it from now on.
         Self(AtomicPtr::new(ManuallyDrop::new(bio).bio.as_ptr()))
@@ -245,11 +246,6 @@ impl UpperCell {
         let bio = NonNull::new(self.0.swap(ptr::null_mut(), Ordering::AcqRel))?;
         // INVARIANT: The cell owned it, and no longer does.
         Some(UpperBio { bio })
-    }
-
-    /// Whether the bio is still there.
-    pub(crate) fn is_full(&self) -> bool {
-        !self.0.load(Ordering::Acquire).is_null()
     }
 }
 

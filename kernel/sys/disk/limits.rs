@@ -23,8 +23,6 @@ const STABLE_WRITES: u32 = 1 << 5;
 const OFFERED: u32 = WRITE_CACHE | FUA | ROTATIONAL | STABLE_WRITES;
 /// Statistics are kept for the disk.
 const IO_STAT: u32 = 1 << 4;
-/// What the block layer takes if a driver names no number (`BLK_MAX_SEGMENTS`).
-const MAX_SEGMENTS: u16 = 128;
 
 /// Queue limits. All sizes are in bytes.
 #[derive(Clone, Copy)]
@@ -57,28 +55,14 @@ impl Limits {
     }
 
     /// The largest read or write.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn max_hw_bytes(&self) -> u32 {
         self.0.max_hw_sectors.saturating_mul(1 << SECTOR_SHIFT)
-    }
-
-    /// The most pieces that a request may have. `None`: as many as the block layer likes.
-    pub(crate) fn set_max_segments(&mut self, segments: Option<u16>) {
-        self.0.max_segments = segments.unwrap_or(MAX_SEGMENTS);
     }
 
     /// No piece of a request crosses a page.
     pub(crate) fn set_page_boundary(&mut self) {
         self.0.seg_boundary_mask = (kernel::page::PAGE_SIZE as u64).wrapping_sub(1) as usize;
-    }
-
-    /// The smallest unit that can be addressed: a power of two from 512 on.
-    pub(crate) fn set_logical_block_size(&mut self, bytes: u32) {
-        self.0.logical_block_size = bytes;
-    }
-
-    /// The smallest unit that can be addressed.
-    pub(crate) fn logical_block_size(&self) -> u32 {
-        self.0.logical_block_size
     }
 
     /// What the disk does: a volatile cache, single writes through it, rotating platters. Pages stay
@@ -95,12 +79,6 @@ impl Limits {
             features |= ROTATIONAL;
         }
         self.0.features = features | IO_STAT;
-    }
-
-    /// Offers discards of at most `max_bytes`, aligned to `granularity` bytes; 0 offers none.
-    pub(crate) fn set_discard(&mut self, granularity: u32, max_bytes: u32) {
-        self.0.max_hw_discard_sectors = max_bytes >> SECTOR_SHIFT;
-        self.0.discard_granularity = granularity;
     }
 
     /// Offers to make up to `max_bytes` at once read as zeroes; 0 offers none.

@@ -16,7 +16,6 @@ const LEN_V6: usize = 28;
 /// Bytes of the longest address that the kernel knows (`sockaddr_storage`).
 const LEN_MAX: usize = 128;
 
-const INET: u16 = bindings::AF_INET as u16;
 const INET6: u16 = bindings::AF_INET6 as u16;
 
 /// An address with its port.
@@ -47,6 +46,7 @@ impl Address {
     }
 
     /// An address that `fill` writes; it gives the length or a negative error number.
+    #[cfg(DRBD_SELFTEST)]
     pub(super) fn filled(fill: impl FnOnce(*mut bindings::sockaddr) -> c_int) -> Result<Self> {
         let mut address = Self {
             bytes: [0; LEN_MAX],
@@ -75,12 +75,6 @@ impl Address {
         family_of(&self.bytes).unwrap_or(0)
     }
 
-    /// The port.
-    pub(crate) fn port(&self) -> u16 {
-        let [_, _, high, low, ..] = self.bytes;
-        u16::from_be_bytes([high, low])
-    }
-
     /// The same with another port; 0 lets the kernel choose one.
     #[must_use]
     pub(crate) fn with_port(mut self, port: u16) -> Self {
@@ -92,6 +86,7 @@ impl Address {
     }
 
     /// Whether both have the same family and host, whatever the port.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn is_same_host(&self, other: &Self) -> bool {
         self.family() == other.family()
             && match self.host() {
@@ -101,6 +96,7 @@ impl Address {
     }
 
     /// The host, without the port.
+    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn host(&self) -> Host {
         let bytes = &self.bytes;
         if self.family() == INET6 {
@@ -131,6 +127,7 @@ impl PartialEq for Address {
 impl Eq for Address {}
 
 /// A host, in network byte order.
+#[cfg(DRBD_SELFTEST)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
     /// IPv4, and what looks like it.
@@ -140,6 +137,7 @@ pub(crate) enum Host {
 }
 
 /// IPv4 dotted, IPv6 in full form: eight groups of four hexadecimal digits.
+#[cfg(DRBD_SELFTEST)]
 impl core::fmt::Display for Host {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
@@ -160,6 +158,7 @@ impl core::fmt::Display for Host {
 }
 
 // For `pr_info!` and its like.
+#[cfg(DRBD_SELFTEST)]
 impl kernel::fmt::Display for Host {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         core::fmt::Display::fmt(self, f)
