@@ -220,7 +220,7 @@ fn acceleration() -> [&'static str; 4] {
     if usable {
         ["-accel", "kvm", "-cpu", "host"]
     } else {
-        ["-accel", "tcg,thread=multi", "-cpu", "max"]
+        ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
     }
 }
 

@@ -210,7 +210,7 @@ fn network() -> Step {
     }
     if let Some(address) = value("lab.ip") {
         helper(&["ip", "address", "add", address, "dev", "eth0"])?;
-        helper(&["ip", "link", "set", "eth0", "up"])?;
+        helper(&["ip", "link", "set", "eth0", "mtu", "9000", "up"])?;
     }
     Ok(())
 }

@@ -184,10 +184,10 @@ impl Memory {
     }
 }
 
-/// Touches 160 MiB of memory again and again, and checks what it finds there.
+/// Touches 112 MiB of memory again and again, and checks what it finds there.
 const HOG: &str = r#"
 import sys
-pages = 160 << 8
+pages = 112 << 8
 memory = bytearray(pages << 12)
 for turn in range(1, 4):
     for page in range(pages):
@@ -223,6 +223,9 @@ fn memory_pressure(lab: &Lab) -> Result<()> {
     alpha.sh("drbdadm primary all")?;
     alpha.sh("mkfs.ext4 -q /dev/drbd1 && mount /dev/drbd1 /mnt")?;
     alpha.sh("mkswap -q /dev/drbd2 && swapon /dev/drbd2")?;
+
+    // What is not touched for a moment is to be swapped out, rather than written files forgotten.
+    alpha.sh("echo 100 >/proc/sys/vm/swappiness")?;
 
     // Buffered writes of four times the memory, while something else needs the memory too.
     alpha.put("/tmp/hog.py", HOG.as_bytes())?;
