@@ -15,6 +15,7 @@
 //! Source: docs/states.md, "Generation identifiers", "Comparison" and "Sync handshake".
 
 use core::fmt;
+use core::ops::BitOr;
 
 mod compare;
 mod handshake;
@@ -185,11 +186,13 @@ impl fmt::Display for UuidSet {
     }
 }
 
-/// The flag word of P_UUIDS.
+/// The flag word of P_UUIDS (docs/protocol.md, "Generation identifiers").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct UuidFlags(u64);
 
 impl UuidFlags {
+    /// No flag.
+    pub const NONE: UuidFlags = UuidFlags(0);
     /// The sender is told to discard its data in a split brain.
     pub const DISCARD_MY_DATA: UuidFlags = UuidFlags(1);
     /// The sender was Primary when it crashed.
@@ -231,5 +234,13 @@ impl UuidFlags {
     #[must_use]
     pub const fn without(self, other: UuidFlags) -> UuidFlags {
         UuidFlags(self.0 & !other.0)
+    }
+}
+
+impl BitOr for UuidFlags {
+    type Output = UuidFlags;
+
+    fn bitor(self, rhs: UuidFlags) -> UuidFlags {
+        UuidFlags(self.0 | rhs.0)
     }
 }

@@ -46,6 +46,7 @@ pub mod params;
 pub mod request;
 pub mod state;
 
+pub use crate::uuid::UuidFlags;
 pub use ack::{BarrierAck, BlockAck, OvResult, VerifyResult};
 pub use agreed::{Agreed, ConnectionFeatures, FeatureFlags, ProtocolVersion};
 pub use bitmap::{BitmapCursor, BitmapPacket, CompressedBitmap};
@@ -53,7 +54,7 @@ pub use block::{BarrierNr, BlockId, BlockRange};
 pub use check::{Context, Layout, Phase, Reaction, Socket};
 pub use command::{Command, Scope};
 pub use data::{Barrier, BlockDesc, Data, DataReply, DelayProbe, Trim};
-pub use device::{QueueLimits, Sizes, SyncUuid, UuidFlags, Uuids};
+pub use device::{QueueLimits, Sizes, SyncUuid, Uuids};
 pub use error::WireError;
 pub use flags::{AckWanted, DpFlags, WriteFlags, WriteOp};
 pub use frame::{next_frame, Frame, Framing};

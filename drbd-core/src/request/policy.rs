@@ -7,7 +7,7 @@
 //! (docs/states.md, "Admission" and "Routing").
 
 use super::word::{Remote, Replication};
-use crate::state::{Conn, DeviceState, Disk};
+use crate::state::{announces_out_of_sync, replicates, Conn, DeviceState, Disk};
 
 /// Where a read goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +74,6 @@ pub struct PolicyFacts {
     pub uuid_pending: bool,
 }
 
-/// Whether writes are replicated to the peer as data in this state.
-#[must_use]
-pub fn replicates(s: &DeviceState) -> bool {
-    s.pdsk == Disk::UpToDate
-        || (s.pdsk >= Disk::Inconsistent && s.conn >= Conn::WFBitMapT && s.conn < Conn::Ahead)
-}
-
 impl Policy {
     /// Nothing goes anywhere: a volume without disk and without peer.
     pub const NOWHERE: Self = Self {
@@ -112,7 +105,7 @@ impl Policy {
         };
         let write = if s.conn.is_connected() && replicates(s) {
             WriteRoute::Replicate
-        } else if matches!(s.conn, Conn::Ahead | Conn::WFBitMapS) {
+        } else if announces_out_of_sync(s) {
             WriteRoute::OutOfSyncNote
         } else {
             WriteRoute::LocalOnly

@@ -3,12 +3,11 @@
 //!
 //! docs/protocol.md, "Sizes", "Generation identifiers".
 
-use core::ops::BitOr;
-
 use zerocopy::big_endian::{U16, U32, U64};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{put, view, Agreed, WireError};
+use crate::uuid::UuidFlags;
 
 /// `p_sizes` without the queue limits
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -193,49 +192,6 @@ struct UuidsView {
 }
 const _: () = assert!(size_of::<UuidsView>() == Uuids::SIZE);
 
-/// The flags of P_UUIDS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct UuidFlags(u64);
-
-impl UuidFlags {
-    /// No flag.
-    pub const NONE: UuidFlags = UuidFlags(0);
-    /// The sender's data may be thrown away.
-    pub const DISCARD_MY_DATA: UuidFlags = UuidFlags(1);
-    /// The sender was Primary when it crashed.
-    pub const CRASHED_PRIMARY: UuidFlags = UuidFlags(2);
-    /// The sender's disk will be Inconsistent; counts while it is Negotiating.
-    pub const INCONSISTENT: UuidFlags = UuidFlags(4);
-    /// Skip the initial sync.
-    pub const SKIP_INITIAL_SYNC: UuidFlags = UuidFlags(8);
-
-    /// The flags of a word.
-    #[must_use]
-    pub const fn from_bits(bits: u64) -> UuidFlags {
-        UuidFlags(bits)
-    }
-
-    /// The word.
-    #[must_use]
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// All flags of `other` are set.
-    #[must_use]
-    pub const fn contains(self, other: UuidFlags) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
-impl BitOr for UuidFlags {
-    type Output = UuidFlags;
-
-    fn bitor(self, rhs: UuidFlags) -> UuidFlags {
-        UuidFlags(self.0 | rhs.0)
-    }
-}
-
 /// P_UUIDS
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uuids {
@@ -267,7 +223,7 @@ impl Uuids {
             bitmap: v.bitmap.get(),
             history: v.history.map(U64::get),
             bits_set: v.bits_set.get(),
-            flags: UuidFlags(v.flags.get()),
+            flags: UuidFlags::from_bits(v.flags.get()),
         })
     }
 
@@ -283,7 +239,7 @@ impl Uuids {
                 bitmap: self.bitmap.into(),
                 history: self.history.map(U64::new),
                 bits_set: self.bits_set.into(),
-                flags: self.flags.0.into(),
+                flags: self.flags.bits().into(),
             },
             out,
         )
