@@ -137,6 +137,16 @@ impl Actions<'_> {
             );
             self.now.susp_nod = false;
         }
+        // Frozen by the administrator while the link was lost: what waits is sent again, but the
+        // answers stay withheld.
+        self.on(
+            new.susp && !new.susp_fen && old.conn < Conn::Connected && all_connected,
+            Row::A6,
+            &[
+                AfterEffect::ForgetOwedUuids,
+                AfterEffect::TransferLog(LogEvent::Resend),
+            ],
+        );
         if new.susp_fen && self.now.susp_fen && all_connected {
             self.on(
                 true,
@@ -161,7 +171,10 @@ impl Actions<'_> {
             self.bitmap_uuid_zero = false;
         }
         self.on(
-            old.pdsk == Disk::Diskless && new.pdsk > Disk::Diskless && new.pdsk != Disk::DUnknown,
+            // It may have told in between that it is Attaching.
+            old.pdsk < Disk::Negotiating
+                && new.pdsk >= Disk::Negotiating
+                && new.pdsk != Disk::DUnknown,
             Row::A8,
             &[
                 AfterEffect::ResetResync,

@@ -66,7 +66,8 @@ pub enum AfterEffect {
     ThawNoData,
     /// As [`AfterEffect::ThawNoData`], `susp_fen = 0`.
     ThawFencing,
-    /// On all volumes: no new current UUID is owed any more.
+    /// On all volumes: no new current UUID is owed any more, since the peer is back. Where it is
+    /// back without a disk, the UUID is made now.
     ForgetOwedUuids,
     /// This volume owes a new current UUID; it is made when I/O thaws.
     OweNewUuid,

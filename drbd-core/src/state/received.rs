@@ -22,8 +22,6 @@ pub struct ReceiveFacts {
     /// The peer was forced Primary while both disks were Inconsistent
     /// ([`CommitEffect::ConsiderResync`](super::CommitEffect::ConsiderResync)).
     pub consider_resync: bool,
-    /// No more bits are set than blocks have failed: nothing is left to sync.
-    pub nothing_left: bool,
 }
 
 /// What the peer's state means.
@@ -33,7 +31,8 @@ pub enum Received {
     LinkGoesDown,
     /// No node can be in that state: a protocol error.
     Impossible,
-    /// The target reports the end of the resync; finish it if `nothing_left`. Nothing else.
+    /// The target reports the end of the resync; finish it as soon as no more bits are set than
+    /// blocks have failed. Nothing else.
     SyncEnds,
     /// The peer ended the verify: report what was found, and finish. Nothing else.
     VerifyEnds,
@@ -106,11 +105,14 @@ pub fn receive(old: &DeviceState, peer: &DeviceState, facts: &ReceiveFacts) -> R
     }
     let negotiates = peer.disk == Disk::Negotiating || old.disk == Disk::Negotiating;
     let wanted = (Conn::StartingSyncS..=Conn::WFBitMapT).contains(&peer.conn);
+    // It may have finished its attach without ever having been seen Negotiating: if both attach at
+    // once, each may take the other for one without a disk.
+    let gained = old.pdsk < Disk::Negotiating;
     let handshake = facts.peer_flags.is_some()
         && peer.disk >= Disk::Negotiating
         && old.disk >= Disk::Negotiating
         && (old.conn < Conn::Connected
-            || (old.conn == Conn::Connected && (negotiates || wanted))
+            || (old.conn == Conn::Connected && (negotiates || wanted || gained))
             || facts.consider_resync);
     Received::Goes(Arrival {
         old: *old,
@@ -185,8 +187,11 @@ impl Arrival {
         wanted.peer = self.peer.role;
         wanted.pdsk = self.pdsk;
         wanted.peer_isp = self.peer.aftr_isp || self.peer.user_isp;
-        if let (Conn::Connected | Conn::WFBitMapS, Disk::Negotiating, Some(n)) =
-            (self.conn, wanted.disk, facts.negotiating)
+        // What the peer sent before it heard of the own attach decides nothing: without a
+        // comparison of generations only a peer without disk lets it have its way.
+        let decided = self.handshake || self.peer.disk < Disk::Negotiating;
+        if let (true, Conn::Connected | Conn::WFBitMapS, Disk::Negotiating, Some(n)) =
+            (decided, self.conn, wanted.disk, facts.negotiating)
         {
             let Negotiating { disk, .. } = n;
             wanted.disk = disk;

@@ -119,7 +119,7 @@ pub fn sanitise(
     {
         warning = Some(Warning::LostWhileNegotiating);
     }
-    if let Some(w) = fit_disks(s) {
+    if let Some(w) = fit_disks(s, old.disk) {
         warning = Some(w);
     }
     let fencing = facts.fencing_of(old.disk);
@@ -170,13 +170,20 @@ fn end_negotiation(facts: &Facts, s: &mut DeviceState) -> bool {
 }
 
 /// Disk states against the connection state. Raising deserves a warning, lowering does not.
-fn fit_disks(s: &mut DeviceState) -> Option<Warning> {
+///
+/// An Inconsistent disk that is to be Outdated stays Inconsistent: to raise it would make rubbish
+/// UpToDate.
+fn fit_disks(s: &mut DeviceState, was: Disk) -> Option<Warning> {
+    let raised = |d: Disk| match d {
+        Disk::Consistent | Disk::Outdated => Disk::UpToDate,
+        other => other,
+    };
     if (Conn::Connected..Conn::Ahead).contains(&s.conn) {
-        for d in [&mut s.disk, &mut s.pdsk] {
-            if matches!(d, Disk::Consistent | Disk::Outdated) {
-                *d = Disk::UpToDate;
-            }
-        }
+        s.pdsk = raised(s.pdsk);
+        s.disk = match (was, s.disk) {
+            (Disk::Inconsistent, Disk::Outdated) => Disk::Inconsistent,
+            (_, disk) => raised(disk),
+        };
     }
     let Clamp { disk, pdsk } = clamp_of(s.conn);
     let mut warning = None;

@@ -179,7 +179,6 @@ impl Node {
         let facts = ReceiveFacts {
             peer_flags: Some(known.peer.flags),
             consider_resync: false,
-            nothing_left: false,
         };
         let mut arrival = match receive(&self.state, &peer, &facts) {
             Received::Goes(arrival) => arrival,

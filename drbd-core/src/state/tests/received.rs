@@ -12,7 +12,6 @@ fn known() -> ReceiveFacts {
     ReceiveFacts {
         peer_flags: Some(UuidFlags::default()),
         consider_resync: false,
-        nothing_left: false,
     }
 }
 
