@@ -18,16 +18,22 @@
 //! - `state_packet`: P_STATE, and who syncs from whom;
 //! - `resync`: bitmap exchange, sync UUID, start and end of a resync;
 //! - `cluster`: changes that the peer has to agree to;
-//! - `admin`: the administrator's commands;
+//! - `generation`: a generation begun by hand;
+//! - `admin`: the administrator's commands; `role` and `attach`: the long ones of them;
+//! - `fence`: the peer is fenced;
 //! - [`settings`]: what the configuration says to the peer.
 
 mod admin;
+mod attach;
 mod cluster;
 mod event;
+mod fence;
+mod generation;
 mod link;
 pub mod log;
 mod machine;
 mod resync;
+mod role;
 pub mod settings;
 mod state_packet;
 mod volume;

@@ -113,7 +113,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             };
             if let Some(result) = result {
                 self.request = None;
-                self.job_result(result, d);
+                if let (Err(_), Some(i)) = (result, self.index_of(r.vnr)) {
+                    // The peer may have agreed, or be about to.
+                    self.send_state(i, d);
+                }
+                self.job_result(result);
                 return true;
             }
         }
@@ -124,12 +128,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 Ok(Some(_)) => {
                     self.conn_request = None;
                     let result = self.conn_change(r.change, Mode::Soft, d);
-                    self.job_result(result, d);
+                    self.job_result(result);
                     return true;
                 }
                 Err(refusal) => {
                     self.conn_request = None;
-                    self.job_result(Err(refusal), d);
+                    self.job_result(Err(refusal));
                     return true;
                 }
             }

@@ -129,6 +129,8 @@ pub enum HelperCall {
     BeforeResync(Side),
     /// `after-resync-target`.
     AfterResyncTarget,
+    /// `fence-peer`, for the resource; the volume is only its first.
+    FencePeer,
     /// Those of [`crate::state::Helper`].
     Notice(crate::state::Helper),
 }
@@ -141,6 +143,7 @@ impl HelperCall {
             Self::BeforeResync(Side::Source) => "before-resync-source",
             Self::BeforeResync(Side::Target) => "before-resync-target",
             Self::AfterResyncTarget => "after-resync-target",
+            Self::FencePeer => "fence-peer",
             Self::Notice(h) => h.as_str(),
         }
     }
@@ -196,6 +199,13 @@ pub enum Command {
     SuspendIo(u16),
     /// resume-io.
     ResumeIo(u16),
+    /// new-current-uuid.
+    NewCurrentUuid {
+        /// The volume.
+        vnr: u16,
+        /// All blocks count as in sync.
+        clear_bitmap: bool,
+    },
     /// del-minor: may the volume go?
     DeleteVolume(u16),
 }
@@ -400,6 +410,19 @@ pub enum LogLine {
     CanOnlyConnectTo(u64),
     /// `Forced to consider local data as UpToDate!`
     ForcedUpToDate,
+    /// `Forced into split brain situation!`
+    ForcedSplitBrain,
+    /// A bitmap UUID that a new generation has overwritten.
+    LostBitmapUuid(u64),
+    /// No volume is Consistent: nothing to fence for.
+    NotEvenConsistent,
+    /// `fence-peer helper returned %d (%s)`
+    FencePeer {
+        /// Its exit code.
+        exit: u8,
+        /// What that says.
+        fenced: crate::state::fence::Fenced,
+    },
     /// `Requested state change failed by peer: %s (%d)`
     FailedByPeer(i32),
     /// `State change failed: %s` with state and wish.

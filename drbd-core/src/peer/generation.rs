@@ -23,10 +23,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             d.perform(Effect::AdminDone(code::NO_DISK));
             return;
         };
-        let skip = state.conn == Conn::Connected
-            && apv >= 90
-            && own.is_just_created()
-            && clear_bitmap;
+        let skip =
+            state.conn == Conn::Connected && apv >= 90 && own.is_just_created() && clear_bitmap;
         if !skip && state.conn != Conn::StandAlone {
             d.perform(Effect::AdminDone(code::CONNECTED));
             return;

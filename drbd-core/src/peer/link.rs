@@ -16,6 +16,7 @@ use super::volume::Volume;
 use crate::meta::size::{diskless_size, user_size_at_connect, DisklessSize, PeerSizes};
 use crate::meta::SizeInputs;
 use crate::state::{Change, Conn, Disk, LogEvent, Mode, Role};
+use crate::uuid::same;
 use crate::wire::{Agreed, Sizes, UuidFlags, Uuids};
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
@@ -26,6 +27,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             d.perform(Effect::CloseLink);
             return;
         }
+        self.links = self.links.wrapping_add(1);
         self.link = Some(Link {
             agreed,
             resolve_conflicts,
@@ -125,6 +127,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             let _ = self.conn_change(Change::conn(Conn::NetworkFailure), Mode::Hard, d);
         }
         self.link = None;
+        self.ping = super::machine::Ping::None;
         self.state_sent = false;
         for i in 0..self.count() {
             let Some(v) = self.vol(i) else { continue };
@@ -148,6 +151,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
             }
         }
+        self.fence_after_loss(d);
         if self.cstate == Conn::Disconnecting {
             self.receiver = false;
             let _ = self.conn_change(Change::conn(Conn::StandAlone), Mode::Hard, d);
@@ -260,7 +264,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if state.role == Role::Primary
             && state.disk < Disk::Inconsistent
             && (state.conn < Conn::Connected || state.pdsk == Disk::Diskless)
-            && exposed & !1 != u.current & !1
+            && !same(exposed, u.current)
+            && !(v.unnamed && same(exposed, u.bitmap))
         {
             d.perform(Effect::Log(vnr, LogLine::CanOnlyConnectTo(exposed)));
             self.give_up(d);
@@ -270,6 +275,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             && (state.conn >= Conn::Connected || state.role == Role::Primary)
         {
             v.exposed = u.current;
+            v.unnamed = false;
+            let own = v.uuids();
+            if let (Some(n), Some(own)) = (&mut v.negotiating, own) {
+                n.exposes_current = same(own.current, u.current);
+            }
         }
         let just_created = v.uuids().is_some_and(|own| own.is_just_created());
         if u.flags.contains(UuidFlags::SKIP_INITIAL_SYNC)

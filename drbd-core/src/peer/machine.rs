@@ -4,6 +4,7 @@
 use super::admin::Job;
 use super::cluster::{ConnRequest, Request};
 use super::event::{Driver, Effect, Event, LogLine, Send};
+use super::fence::FenceRun;
 use super::volume::Volume;
 use crate::meta::MdFlags;
 use crate::state::{
@@ -64,6 +65,24 @@ pub struct Resource<V> {
     pub(super) job: Option<Job>,
     /// The receiver was started and has not ended for good.
     pub(super) receiver: bool,
+    /// The ping of this machine that is under way.
+    pub(super) ping: Ping,
+    /// The helper `fence-peer` runs.
+    pub(super) fencing: Option<FenceRun>,
+    /// Links that came up so far; wraps around.
+    pub(super) links: u32,
+}
+
+/// A ping makes sure that all that the peer sent on the meta socket before is seen. An answer
+/// counts only for those who wanted to know before the ping was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ping {
+    /// Nobody wants to know.
+    None,
+    /// It is under way.
+    Out,
+    /// It is under way, and somebody has asked since.
+    OutAndAgain,
 }
 
 /// Why the machine gives up the link; the driver closes it.
@@ -85,6 +104,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             conn_request: None,
             job: None,
             receiver: false,
+            ping: Ping::None,
+            fencing: None,
+            links: 0,
         }
     }
 
@@ -246,12 +268,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     pub(super) fn commit(&mut self, i: usize, t: Transition, d: &mut dyn Driver) {
         let Some(v) = self.peek(i) else { return };
         let vnr = v.vnr;
-        let others = self.volumes.as_ref().iter().enumerate();
+        let mut others = self.volumes.as_ref().iter();
         let facts = CommitFacts {
             others_report_params: others
-                .filter(|(n, v)| *n != i && v.state.conn == Conn::WFReportParams)
-                .count()
-                > 0,
+                .any(|other| other.vnr != vnr && other.state.conn == Conn::WFReportParams),
             bitmap_uuid_zero: v.bitmap_uuid_zero(),
         };
         for effect in commit_effects(&t, &facts).iter() {
@@ -279,6 +299,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
                 if let Some(v) = self.vol(i) {
                     v.state = t.new;
+                    v.expose_the_peers_data(t);
                 }
             }
             E::ClearStateSent => self.state_sent = false,
@@ -355,10 +376,14 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             resync_after_negotiation: v.resync_after_negotiation,
         };
         let actions = after_actions(&t.old, &t.new, &facts);
-        if actions
-            .iter()
-            .any(|a| a.effect == AfterEffect::NewCurrentUuid)
-        {
+        // A Primary that got its disk back while it is alone writes a generation of its own, too.
+        let alone_again = !t.old.disk.is_attached()
+            && t.new.disk == Disk::UpToDate
+            && t.new.role == Role::Primary
+            && t.new.conn < Conn::Connected
+            && facts.bitmap_uuid_zero;
+        let wanted = |a: crate::state::AfterAction| a.effect == AfterEffect::NewCurrentUuid;
+        if alone_again || actions.iter().any(wanted) {
             self.new_current_uuid(i, d);
         }
         // What is told to the peer or published to requests is durable first.
@@ -370,6 +395,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         });
         for action in actions.iter() {
             self.after_effect(i, vnr, t, action.effect, d);
+        }
+        if t.old.conn.is_sync() && matches!(t.new.conn, Conn::SyncSource | Conn::SyncTarget) {
+            // It may have come to its end while it was paused.
+            self.check_finished(i, d);
         }
     }
 
@@ -408,9 +437,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 };
                 let _ = self.change(i, change, Mode::Soft, d);
             }
-            E::ForgetOwedUuids => self.volumes.as_mut().iter_mut().for_each(|v| {
-                v.owes_uuid = false;
-            }),
+            E::ForgetOwedUuids => self.settle_owed_uuids(d),
             E::OweNewUuid => {
                 if let Some(v) = self.vol(i) {
                     v.owes_uuid = true;
@@ -447,6 +474,19 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             | E::NewUuidSettled
             | E::PauseDependents
             | E::ResumeDependents => {}
+        }
+    }
+
+    /// The peer is back. Without its disk it lacks what was written since, all the same.
+    fn settle_owed_uuids(&mut self, d: &mut dyn Driver) {
+        for i in 0..self.count() {
+            let Some(v) = self.vol(i) else { continue };
+            if v.owes_uuid && v.state.pdsk < Disk::Inconsistent && v.bitmap_uuid_zero() {
+                self.new_current_uuid(i, d);
+                self.send_uuids(i, UuidFlags::NONE, d);
+            } else {
+                v.owes_uuid = false;
+            }
         }
     }
 
@@ -581,6 +621,31 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         Ok(())
     }
 
+    /// Wants [`Event::PingAck`] for a ping that is sent from now on.
+    pub(super) fn ping(&mut self, d: &mut dyn Driver) {
+        if self.ping == Ping::None {
+            self.ping = Ping::Out;
+            self.send(Send::Ping, d);
+        } else {
+            self.ping = Ping::OutAndAgain;
+        }
+    }
+
+    pub(super) fn ping_is_out(&self) -> bool {
+        self.ping != Ping::None
+    }
+
+    /// P_PING_ACK. All acks that the peer sent before it have been seen.
+    fn ping_acked(&mut self, d: &mut dyn Driver) {
+        let again = self.ping == Ping::OutAndAgain;
+        self.ping = Ping::None;
+        if again {
+            self.ping(d);
+        } else {
+            self.finish_resyncs(d);
+        }
+    }
+
     /// Queues a packet, if there is a link to queue it on.
     pub(super) fn send(&mut self, packet: Send, d: &mut dyn Driver) {
         if self.link.is_some_and(|l| !l.closing) {
@@ -661,6 +726,14 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if disk.dirty && readable {
             disk.dirty = false;
             disk.superblock.la_size_sect = size;
+            let primary = disk.superblock.flags.contains(MdFlags::PRIMARY_IND);
+            let was = core::mem::replace(&mut v.primary_on_disk, primary);
+            if was {
+                // If a crash does not lead to a full sync any more, the bitmap has to know all.
+                // What the superblock says in the end is written from the first time on, so the
+                // bitmap goes before each.
+                d.perform(Effect::WriteBitmap(vnr));
+            }
             d.perform(Effect::WriteSuperblock(vnr));
         }
     }

@@ -16,8 +16,9 @@
 use super::event::{Driver, Effect, HelperCall, LogLine, Send, UuidNews};
 use super::machine::{Resource, Step};
 use super::state_packet::peer_set;
-use super::volume::{Side, Volume};
+use super::volume::Volume;
 use crate::meta::BLOCK_SIZE;
+use crate::state::resync::{self, Before, End, Side};
 use crate::state::{after_full_sync_set, Change, Conn, Disk, FullSyncStep, Mode, Role};
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
@@ -112,8 +113,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         exit: u8,
         d: &mut dyn Driver,
     ) {
-        let HelperCall::BeforeResync(side) = helper else {
-            return;
+        let side = match helper {
+            HelperCall::BeforeResync(side) => side,
+            HelperCall::FencePeer => return self.fence_helper_done(exit, d),
+            HelperCall::AfterResyncTarget | HelperCall::Notice(_) => return,
         };
         let Some(v) = self.vol(i) else { return };
         let vnr = v.vnr;
@@ -121,28 +124,16 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             return;
         }
         v.starting = None;
-        // 3 from before-resync-source is what tools without that handler say.
-        if exit > 0 && !(exit == 3 && side == Side::Source) {
+        if resync::before(side, exit) == Before::Disconnect {
             d.perform(Effect::Log(vnr, LogLine::HelperRefused { helper, exit }));
             self.give_up(d);
             return;
         }
-        let state = self.state(i);
-        if state.conn < Conn::Connected || state.disk < Disk::Negotiating {
+        if !resync::may_start(&self.state(i)) {
             return;
         }
-        let change = match side {
-            Side::Source => Change {
-                conn: Some(Conn::SyncSource),
-                pdsk: Some(Disk::Inconsistent),
-                ..Change::NONE
-            },
-            Side::Target => Change {
-                conn: Some(Conn::SyncTarget),
-                disk: Some(Disk::Inconsistent),
-                ..Change::NONE
-            },
-        };
+        // There is no `resync-after` yet: nobody has to wait.
+        let change = resync::start(side, false);
         let bits = d.bits_set(vnr);
         let now = d.now_ms();
         if let Some(v) = self.vol(i) {
@@ -158,7 +149,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
         d.perform(Effect::Log(vnr, LogLine::BeganResync { side, bits }));
         d.perform(Effect::StartResync { vnr, side });
-        if self.apv() < 96 && side == Side::Source {
+        if resync::sync_uuid_at_start(self.apv()) && side == Side::Source {
             self.send_sync_uuid(i, d);
         }
         self.sync_metadata(i, d);
@@ -187,7 +178,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     }
 
     /// The end is looked for after blocks were cleared *and* after blocks failed.
-    fn check_finished(&mut self, i: usize, d: &mut dyn Driver) {
+    pub(super) fn check_finished(&mut self, i: usize, d: &mut dyn Driver) {
         let apv = self.apv();
         let Some(v) = self.vol(i) else { return };
         let mine = v.state.conn == Conn::SyncTarget
@@ -197,7 +188,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             return;
         }
         v.resync.finishing = true;
-        self.send(Send::Ping, d);
+        self.ping(d);
     }
 
     /// The peer, target of our resync, says that it is done.
@@ -207,8 +198,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.check_finished(i, d);
     }
 
-    /// All acks that the peer sent before our ping was answered have been seen.
-    pub(super) fn ping_acked(&mut self, d: &mut dyn Driver) {
+    /// The acks that were under way when the end was noticed have been seen.
+    pub(super) fn finish_resyncs(&mut self, d: &mut dyn Driver) {
         for i in 0..self.count() {
             if self.peek(i).is_some_and(|v| v.resync.finishing) {
                 self.finish_resync(i, d);
@@ -222,28 +213,19 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let Some(v) = self.vol(i) else { return };
         let (vnr, rs, state) = (v.vnr, v.resync, v.state);
         v.resync.finishing = false;
-        if !state.conn.is_sync() || d.bits_set(vnr) > rs.failed {
+        let Some(end) = End::of(state.conn, rs.failed) else {
+            return;
+        };
+        if d.bits_set(vnr) > rs.failed {
             return;
         }
         let target = state.conn.is_sync_target();
         self.log_end(vnr, now, &rs, d);
-        let complete = rs.failed == 0 && d.bits_set(vnr) == 0;
-        if complete {
+        if matches!(end, End::Complete(_)) {
             self.unite_generations(i, target, d);
         }
-        let (disk, pdsk) = match (complete, target) {
-            (true, _) => (Disk::UpToDate, Disk::UpToDate),
-            (false, true) => (Disk::Inconsistent, Disk::UpToDate),
-            (false, false) => (Disk::UpToDate, Disk::Inconsistent),
-        };
-        let change = Change {
-            conn: Some(Conn::Connected),
-            disk: Some(disk),
-            pdsk: Some(pdsk),
-            ..Change::NONE
-        };
         d.perform(Effect::StopResync(vnr));
-        let _ = self.change(i, change, Mode::Soft, d);
+        let _ = self.change(i, end.change(), Mode::Soft, d);
         if let Some(v) = self.vol(i) {
             v.resync = super::volume::Resync::default();
         }
@@ -268,7 +250,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             LogLine::ResyncDone {
                 seconds: total_ms / 1000,
                 paused: rs.paused_ms / 1000,
-                kib_per_second: kib.saturating_mul(1000) / active_ms,
+                kib_per_second: kib.saturating_mul(1000).checked_div(active_ms).unwrap_or(0),
             },
         ));
         if rs.failed > 0 {
@@ -281,15 +263,17 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let Some(v) = self.vol(i) else { return };
         let (vnr, primary) = (v.vnr, v.state.role == Role::Primary);
         let Some(mut own) = v.uuids() else { return };
-        match (target, v.peer.uuids) {
-            (true, Some(mut peer)) => {
-                own.finish_as_target(&peer_set(&peer), primary);
+        match (target, &v.peer.uuids) {
+            (true, Some(peer)) => {
+                own.finish_as_target(&peer_set(peer), primary);
                 v.exposed = own.current;
-                (peer.current, peer.bitmap, peer.history) = (own.current, own.bitmap, own.history);
-                v.peer.uuids = Some(peer);
             }
             (true, None) => {}
             (false, _) => own.finish_as_source(),
+        }
+        // The next resync starts from what is remembered of the peer.
+        if let Some(peer) = &mut v.peer.uuids {
+            (peer.current, peer.bitmap, peer.history) = (own.current, own.bitmap, own.history);
         }
         v.set_uuids(own);
         d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::Updated, own)));
@@ -308,14 +292,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
 
     /// The device grew while connected: the new part is synced, without exchange of bitmaps.
     pub(super) fn resync_after_grow(&mut self, i: usize, d: &mut dyn Driver) {
-        let s = self.state(i);
         let resolve = self.link.is_some_and(|l| l.resolve_conflicts);
-        let source = if s.role == s.peer {
-            resolve
-        } else {
-            s.role == Role::Primary
-        };
-        if source {
+        if resync::side_after_growth(&self.state(i), resolve) == Side::Source {
             self.start_resync(i, Side::Source, d);
         } else {
             let _ = self.change(i, Change::conn(Conn::WFSyncUUID), Mode::Soft, d);

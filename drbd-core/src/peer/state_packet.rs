@@ -5,172 +5,150 @@
 use super::event::{Driver, Effect, HelperCall, LogLine};
 use super::machine::{Resource, Step};
 use super::volume::Volume;
-use crate::state::{Change, Conn, DeviceState, Disk, Mode, Role};
-use crate::uuid::{self, Decision, Note, Outcome, Plan, Situation, UuidSet};
-use crate::wire::{FeatureFlags, UuidFlags, Uuids};
+use crate::state::received::{receive, Arrival, Next, ReceiveFacts, Received};
+use crate::state::resync::End;
+use crate::state::{Change, Conn, DeviceState, Disk, LogEvent, Mode, Role};
+use crate::uuid::{self, Decision, Note, Outcome, Plan, Situation, UuidFlags, UuidSet};
+use crate::wire::{FeatureFlags, Uuids};
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// One P_STATE of one volume.
     pub(super) fn state_received(&mut self, i: usize, p: DeviceState, d: &mut dyn Driver) -> Step {
         let Some(v) = self.peek(i) else { return Ok(()) };
-        let (vnr, os) = (v.vnr, v.state);
-        if os.conn <= Conn::TearDown {
-            return Err(());
-        }
-        let negotiating_inconsistent = v
-            .peer
-            .uuids
-            .is_some_and(|u| u.flags.contains(UuidFlags::INCONSISTENT));
-        let mut real_pdsk = match p.disk {
-            Disk::Negotiating if negotiating_inconsistent => Disk::Inconsistent,
-            Disk::Negotiating => Disk::Consistent,
-            other => other,
+        let facts = ReceiveFacts {
+            peer_flags: v.peer.uuids.map(|u| u.flags),
+            consider_resync: v.consider_resync,
         };
-        // The end of a resync or verify, as the peer tells it.
-        let good = os.disk == Disk::UpToDate && real_pdsk == Disk::UpToDate;
-        if good
-            && matches!(os.pdsk, Disk::Inconsistent | Disk::Consistent)
-            && os.conn > Conn::Connected
-        {
-            if p.conn > Conn::Connected && p.conn < Conn::SyncSource {
-                real_pdsk = Disk::Inconsistent;
-            } else if os.conn >= Conn::SyncSource && p.conn == Conn::Connected {
-                self.peer_finished_resync(i, d);
-                return Ok(());
+        match receive(&v.state, &p, &facts) {
+            Received::LinkGoesDown => Err(()),
+            Received::Impossible => {
+                d.perform(Effect::Log(v.vnr, LogLine::UnexpectedPacket("P_STATE")));
+                Err(())
             }
+            Received::SyncEnds => {
+                self.peer_finished_resync(i, d);
+                Ok(())
+            }
+            Received::VerifyEnds => {
+                let _ = self.change(i, End::Verify.change(), Mode::Soft, d);
+                Ok(())
+            }
+            Received::Goes(arrival) => self.arrived(i, arrival, d),
         }
-        if os.pdsk == Disk::UpToDate
-            && real_pdsk == Disk::Inconsistent
-            && os.conn == Conn::Connected
-            && p.conn > Conn::SyncSource
-        {
-            real_pdsk = Disk::UpToDate;
-        }
-        let mut change = Change::NONE;
-        let mut conn = match (os.conn, p.conn) {
-            (_, Conn::Ahead) => Conn::Behind,
-            (Conn::WFReportParams, _) => Conn::Connected,
-            (other, _) => other,
-        };
-        let mut p_disk = p.disk;
-        let compared = self.handshake_needed(i, &os, &p);
-        if compared {
-            match self.sync_handshake(i, &os, &p, real_pdsk, d) {
-                Some(next) => conn = next,
-                None => {
-                    conn = Conn::Connected;
-                    if os.disk == Disk::Negotiating {
-                        let _ = self.change(i, Change::disk(Disk::Failed), Mode::Hard, d);
-                        return Ok(());
-                    } else if p_disk == Disk::Negotiating {
-                        p_disk = Disk::Diskless;
-                        real_pdsk = Disk::Diskless;
+    }
+
+    fn arrived(&mut self, i: usize, mut a: Arrival, d: &mut dyn Driver) -> Step {
+        if a.handshake {
+            let outcome = self.sync_handshake(i, &a, d).ok_or(())?;
+            // A policy may have taken the role away.
+            a.old = self.state(i);
+            let dry_run = self.link.is_some_and(|l| l.peer_dry_run);
+            match a.after_handshake(outcome, dry_run) {
+                Next::Settle(settled) => {
+                    if settled.peer.disk != a.peer.disk {
                         // Nothing else would tell the peer that its attach has failed.
                         self.send_uuids(i, UuidFlags::NONE, d);
                         self.send_state(i, d);
-                    } else if self.link.is_some_and(|l| l.peer_dry_run) {
-                        return Err(());
-                    } else {
-                        self.give_up(d);
-                        return Ok(());
                     }
+                    a = settled;
+                }
+                Next::FailDisk => {
+                    let _ = self.change(i, Change::disk(Disk::Failed), Mode::Hard, d);
+                    // Without a disk no generations are compared: once more is the last time.
+                    return self.state_received(i, a.peer, d);
+                }
+                Next::Drop => return Err(()),
+                Next::Disconnect => {
+                    self.give_up(d);
+                    return Ok(());
                 }
             }
         }
-        if let Some(v) = self.vol(i) {
-            v.consider_resync = false;
-        }
-        change.conn = Some(conn);
-        change.peer = Some(p.role);
-        change.pdsk = Some(real_pdsk);
-        change.peer_isp = Some(p.aftr_isp || p.user_isp);
-        // A P_STATE that the peer sent before it heard of our attach decides nothing: without a
-        // comparison of generations only a peer without disk leaves our disk as it is.
-        let decided = compared || p.disk < Disk::Negotiating;
-        if decided
-            && matches!(conn, Conn::Connected | Conn::WFBitMapS)
-            && os.disk == Disk::Negotiating
-        {
-            change.disk = self.peek(i).map(Volume::disk_or_remembered);
-        }
-        let establishes = os.conn < Conn::Connected && conn >= Conn::Connected;
-        let mode = if establishes { Mode::Soft } else { Mode::Hard };
-        if let Err(refusal) = self.change(i, change, mode, d) {
-            let wanted = os.with(&change);
-            d.perform(Effect::Log(
-                vnr,
-                LogLine::Refused {
-                    code: refusal.code(),
-                    state: os,
-                    wanted,
-                },
-            ));
-            self.give_up(d);
+        let Some(v) = self.vol(i) else { return Ok(()) };
+        v.consider_resync = false;
+        let (vnr, owes_uuid) = (v.vnr, v.owes_uuid);
+        if a.is_restarted_peer(a.old.is_suspended(), owes_uuid) {
+            self.restarted_peer(d);
             return Ok(());
         }
-        let ns = self.state(i);
-        if ns.disk != Disk::Negotiating && ns.disk != Disk::Attaching {
-            if let Some(v) = self.vol(i) {
-                v.negotiating = None;
+        match a.settle(&self.facts(i, d)) {
+            Ok(t) if t.is_noop() => {}
+            Ok(t) => self.commit(i, t, d),
+            Err(refusal) => {
+                let wanted = DeviceState {
+                    conn: a.conn,
+                    peer: a.peer.role,
+                    pdsk: a.pdsk,
+                    ..a.old
+                };
+                d.perform(Effect::Log(
+                    vnr,
+                    LogLine::Refused {
+                        code: refusal.code(),
+                        state: a.old,
+                        wanted,
+                    },
+                ));
+                self.give_up(d);
+                return Ok(());
             }
         }
-        if os.conn > Conn::WFReportParams
-            && ns.conn > Conn::Connected
-            && p.conn <= Conn::Connected
-            && p_disk != Disk::Negotiating
-        {
+        let ns = self.state(i);
+        if a.pulls_peer(&ns) {
             self.send_uuids(i, UuidFlags::NONE, d);
             self.send_state(i, d);
         }
         if let Some(v) = self.vol(i) {
+            if !matches!(ns.disk, Disk::Negotiating | Disk::Attaching) {
+                v.negotiating = None;
+            }
             v.discard_my_data = false;
         }
         self.sync_metadata(i, d);
         Ok(())
     }
 
-    fn handshake_needed(&self, i: usize, os: &DeviceState, p: &DeviceState) -> bool {
-        let Some(v) = self.peek(i) else { return false };
-        if v.peer.uuids.is_none() || p.disk < Disk::Negotiating || os.disk < Disk::Negotiating {
-            return false;
+    /// The peer was restarted while I/O is frozen here: it may have lost what it acknowledged, so
+    /// nothing is sent again. The new generation is durable before what was frozen is completed.
+    fn restarted_peer(&mut self, d: &mut dyn Driver) {
+        for i in 0..self.count() {
+            if self.peek(i).is_some_and(|v| v.owes_uuid) {
+                self.new_current_uuid(i, d);
+            }
         }
-        let connected = os.conn == Conn::Connected;
-        os.conn < Conn::Connected
-            || (connected && (p.disk == Disk::Negotiating || os.disk == Disk::Negotiating))
-            || v.consider_resync
-            || (connected && p.conn >= Conn::StartingSyncS && p.conn <= Conn::WFBitMapT)
+        d.perform(Effect::Requests(LogEvent::ConnectionLostWhilePending));
+        let change = Change {
+            conn: Some(Conn::ProtocolError),
+            susp: Some(false),
+            ..Change::NONE
+        };
+        let _ = self.conn_change(change, Mode::Hard, d);
+        self.close_link(d);
     }
 
-    /// Who syncs from whom. `None`: refused.
-    fn sync_handshake(
-        &mut self,
-        i: usize,
-        os: &DeviceState,
-        p: &DeviceState,
-        real_pdsk: Disk,
-        d: &mut dyn Driver,
-    ) -> Option<Conn> {
+    /// Who syncs from whom. `None`: there is nothing to compare.
+    fn sync_handshake(&mut self, i: usize, a: &Arrival, d: &mut dyn Driver) -> Option<Outcome> {
         let link = self.link?;
         let policies = self.net?.split_brain;
         let v = self.peek(i)?;
         let (vnr, own, peer) = (v.vnr, v.uuids()?, v.peer.uuids?);
-        let own_flags = uuid::UuidFlags::from_bits(self.own_uuid_flags(i).bits());
+        let own_flags = self.own_uuid_flags(i);
         let bits = d.bits_set(vnr);
         let situation = Situation {
             own: uuid::Own {
                 uuids: own,
                 flags: own_flags,
                 changes: bits,
-                role: os.role,
-                disk: os.disk,
+                role: a.old.role,
+                disk: a.old.disk,
                 attach_disk: v.disk_or_remembered(),
             },
             peer: uuid::Peer {
                 uuids: peer_set(&peer),
-                flags: uuid::UuidFlags::from_bits(peer.flags.bits()),
+                flags: peer.flags,
                 changes: peer.bits_set,
-                role: p.role,
-                disk: real_pdsk,
+                role: a.peer.role,
+                disk: a.pdsk,
             },
             apv: self.apv(),
             feature_4: link.agreed.features.contains(FeatureFlags::WSAME),
@@ -196,7 +174,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             },
         ));
         if let Some(v) = self.vol(i) {
-            v.set_uuids(comparison.own);
+            // Rule 34 takes the mark away that says that the bitmap counts. If the link broke before
+            // the sync has begun, the copies would then pass for equal. The sync itself puts the
+            // same sets right at its end.
+            if comparison.rule != 34 {
+                v.set_uuids(comparison.own);
+            }
             v.peer.uuids = Some(with_set(&peer, &comparison.peer));
         }
         for note in notes.iter() {
@@ -217,7 +200,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             Outcome::Go(plan) => plan,
             Outcome::Refuse(reason) => {
                 d.perform(Effect::Log(vnr, LogLine::HandshakeRefused(reason)));
-                return None;
+                return Some(outcome);
             }
         };
         if plan == Plan::NoSync && bits > 0 {
@@ -227,7 +210,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             d.perform(Effect::Log(vnr, LogLine::FullSync));
             d.perform(Effect::SetAllBits { vnr, report: false });
         }
-        Some(plan.conn())
+        Some(outcome)
     }
 }
 

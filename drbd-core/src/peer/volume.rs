@@ -2,18 +2,10 @@
 //! One volume as the owner of the resource knows it.
 
 use crate::meta::{Magic, MdFlags, Superblock};
-use crate::state::{DeviceState, Disk, Facts, Fencing, Negotiating};
-use crate::uuid::UuidSet;
+pub use crate::state::resync::Side;
+use crate::state::{DeviceState, Disk, Facts, Fencing, Negotiating, Role, Transition};
+use crate::uuid::{same, UuidSet};
 use crate::wire::Uuids;
-
-/// Which end of a resync this node is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// This node has the good data.
-    Source,
-    /// This node gets the data.
-    Target,
-}
 
 /// The attached disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +71,8 @@ pub struct Volume {
     pub size: u64,
     /// Current UUID of the data last shown to applications; 0: none.
     pub exposed: u64,
+    /// Applications see data of the peer in a generation that it has not named yet.
+    pub(super) unnamed: bool,
     /// The disk was Primary when its node went down.
     pub crashed_primary: bool,
     /// The peer was forced Primary while both were Inconsistent.
@@ -93,6 +87,9 @@ pub struct Volume {
     pub resync_after_negotiation: bool,
     /// An I/O error was noted and not reported yet.
     pub was_io_error: bool,
+    /// The superblock on the disk says that there may be writes that only the bitmap in memory
+    /// knows of.
+    pub(super) primary_on_disk: bool,
     /// The resync.
     pub resync: Resync,
     /// The resync waits for the handler `before-resync-…`.
@@ -116,6 +113,7 @@ impl Volume {
             },
             size: 0,
             exposed: 0,
+            unnamed: false,
             crashed_primary: false,
             consider_resync: false,
             discard_my_data: false,
@@ -123,6 +121,7 @@ impl Volume {
             owes_uuid: false,
             resync_after_negotiation: false,
             was_io_error: false,
+            primary_on_disk: false,
             resync: Resync {
                 total: 0,
                 failed: 0,
@@ -174,7 +173,7 @@ impl Volume {
             d.dirty = true;
         }
         if let Some(mut u) = self.uuids() {
-            u.set_primary(self.state.role == crate::state::Role::Primary);
+            u.set_primary(self.state.role == Role::Primary);
             self.set_uuids(u);
         }
     }
@@ -193,6 +192,17 @@ impl Volume {
         match self.negotiating {
             Some(n) if self.state.disk == Disk::Negotiating => n.disk,
             _ => self.state.disk,
+        }
+    }
+
+    /// The own disk is gone: from now on applications see the peer's data. Its P_UUIDS may have
+    /// come while the disk was still there.
+    pub(super) fn expose_the_peers_data(&mut self, t: &Transition) {
+        let gone = t.old.disk >= Disk::Inconsistent && t.new.disk < Disk::Inconsistent;
+        if let (true, Disk::UpToDate, Some(peer)) = (gone, t.new.pdsk, self.peer.uuids) {
+            let own = self.uuids().map_or(0, |own| own.current);
+            self.exposed = peer.current;
+            self.unnamed = t.new.role == Role::Primary && same(own, peer.current);
         }
     }
 

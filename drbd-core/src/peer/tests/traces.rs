@@ -4,6 +4,7 @@
 extern crate std;
 
 use super::super::*;
+use super::pair::data::Block;
 use super::pair::Pair;
 use crate::state::{Conn, Refusal};
 use std::vec::Vec;
@@ -48,6 +49,7 @@ fn mirror(seed: u64) -> Pair {
 }
 
 fn generations_agree(p: &Pair) {
+    p.check_rest();
     let sets: Vec<_> =
         p.n.iter()
             .map(|n| n.r.volumes[0].uuids().unwrap())
@@ -115,7 +117,8 @@ fn t4_t5_link_loss_makes_a_new_generation_and_reconnect_resyncs() {
             "the new generation is durable before requests are answered"
         );
         assert_eq!(p.n[0].w.lost_requests, 0);
-        p.n[0].w.bits.entry(0).or_default().extend([3, 17]);
+        p.write(0, Block { vnr: 0, nr: 3 }, false);
+        p.write(0, Block { vnr: 0, nr: 17 }, false);
         p.settle();
         assert_eq!(
             p.n[0].show(),
@@ -145,8 +148,8 @@ fn t6_split_brain_ends_standalone_and_is_resolved_by_hand() {
             }),
             Some(1)
         );
-        p.n[0].w.bits.entry(0).or_default().insert(1);
-        p.n[1].w.bits.entry(0).or_default().insert(2);
+        p.write(0, Block { vnr: 0, nr: 1 }, false);
+        p.write(1, Block { vnr: 0, nr: 2 }, false);
         assert_eq!(p.n[1].admin(Command::Secondary(0)), Some(1));
         assert_eq!(p.n[0].connect(false), 1);
         assert_eq!(p.n[1].connect(false), 1);
@@ -191,8 +194,8 @@ fn t7_detach_and_reattach_of_the_secondary() {
             "Connected Primary/Secondary UpToDate/Diskless"
         );
         assert_eq!(p.n[0].r.volumes[0].uuids().unwrap().bitmap, before.current);
-        p.n[0].w.bits.entry(0).or_default().insert(9);
-        assert_eq!(p.n[1].attach(0, SECTORS), 101);
+        p.write(0, Block { vnr: 0, nr: 9 }, false);
+        assert_eq!(p.n[1].attach(0, SECTORS), Some(101));
         p.settle();
         assert_eq!(
             p.n[0].show(),
@@ -253,20 +256,21 @@ fn t12_concurrent_promotion_lets_one_win() {
 #[test]
 fn a_second_primary_is_refused() {
     let mut p = mirror(3);
+    for force in [false, true] {
+        assert_eq!(p.n[1].admin(Command::Primary { vnr: 0, force }), None);
+        p.settle();
+        assert_eq!(p.n[1].w.answers.last(), Some(&Refusal::TwoPrimaries.code()));
+    }
+    // A Primary that is dead without anybody having noticed is found by the ping.
     assert_eq!(
         p.n[1].admin(Command::Primary {
             vnr: 0,
             force: false
         }),
-        Some(Refusal::TwoPrimaries.code())
+        None
     );
-    assert_eq!(
-        p.n[1].admin(Command::Primary {
-            vnr: 0,
-            force: true
-        }),
-        Some(Refusal::TwoPrimaries.code())
-    );
+    p.n[1].feed(Event::LinkBroken(Conn::NetworkFailure));
+    assert_eq!(p.n[1].w.answers.last(), Some(&1));
 }
 
 #[test]
@@ -337,7 +341,7 @@ fn a_wrong_size_on_reconnect_is_refused() {
     p.n[1].w.size.clear();
     p.n[1].r.volumes[0].size = 0;
     p.n[1].create_md(0, SECTORS / 2);
-    assert_eq!(p.n[1].attach(0, SECTORS / 2), 101);
+    assert_eq!(p.n[1].attach(0, SECTORS / 2), Some(101));
     assert_eq!(p.n[1].connect(false), 1);
     p.settle();
     assert_eq!(p.n[0].s().conn, Conn::StandAlone);
@@ -374,4 +378,25 @@ fn pausing_from_both_sides() {
         "Connected Secondary/Primary UpToDate/UpToDate"
     );
     generations_agree(&p);
+}
+
+#[test]
+fn a_fresh_pair_may_skip_its_initial_sync() {
+    for seed in 0..20 {
+        let mut p = connected_fresh(seed);
+        for n in &mut p.n {
+            n.w.bits.entry(0).or_default().extend([1, 2, 3]);
+        }
+        let command = Command::NewCurrentUuid {
+            vnr: 0,
+            clear_bitmap: true,
+        };
+        assert_eq!(p.n[0].admin(command), Some(101));
+        p.settle();
+        for n in &p.n {
+            assert_eq!(n.show(), "Connected Secondary/Secondary UpToDate/UpToDate");
+        }
+        generations_agree(&p);
+        assert_eq!(p.n[0].admin(command), Some(151), "only a fresh pair");
+    }
 }

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The way to another role, as the machine walks it (docs/states.md, "Promotion, demotion").
+//!
+//! [`RoleRequest`] says what to try next; here it is asked for, a dead peer is looked for, and the
+//! peer is fenced. Where the C driver sleeps for `ping-timeout`, a ping is awaited: its answer, or
+//! the loss of the link, whichever comes first, tells the same.
+
+use super::admin::{Goal, Phase};
+use super::event::{Driver, Effect, LogLine, UuidNews};
+use super::machine::Resource;
+use super::volume::Volume;
+use crate::state::role::{is_new_role, promoted, promotion_needs_new_uuid, RoleRequest, RoleStep};
+use crate::state::{reply_code, Change, Conn, Disk, Role, StateReturn};
+use crate::uuid::UuidFlags;
+
+impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
+    pub(super) fn begin_role(&mut self, vnr: u16, role: Role, force: bool, d: &mut dyn Driver) {
+        let mut request = RoleRequest::new(role, force);
+        let step = request.begin();
+        self.begin(Goal::Role { vnr, role, request }, Change::NONE);
+        if role == Role::Primary && self.cstate == Conn::WFReportParams {
+            // A dead peer is found the sooner.
+            self.ping(d);
+        }
+        self.role_step(step, d);
+    }
+
+    /// Lets `f` take the request one step on, and does what it says.
+    fn role_request(
+        &mut self,
+        d: &mut dyn Driver,
+        f: impl FnOnce(&mut RoleRequest, Disk) -> RoleStep,
+    ) {
+        let Some(mut job) = self.job else { return };
+        let Goal::Role { vnr, request, .. } = &mut job.goal else {
+            return;
+        };
+        let disk = self.volume(*vnr).map_or(Disk::Diskless, |v| v.state.disk);
+        let step = f(request, disk);
+        self.job = Some(job);
+        self.role_step(step, d);
+    }
+
+    /// An attempt has its result.
+    pub(super) fn role_tried(&mut self, result: StateReturn, d: &mut dyn Driver) {
+        self.role_request(d, |request, disk| request.tried(result, disk));
+    }
+
+    /// The peer lives, or the link is gone. `true`: it moved.
+    pub(super) fn pinged(&mut self, d: &mut dyn Driver) -> bool {
+        if self.ping_is_out() && self.cstate == Conn::WFReportParams {
+            return false;
+        }
+        self.role_request(d, |request, _| request.slept());
+        true
+    }
+
+    /// The peer is fenced, or could not be.
+    pub(super) fn fencing_ended(&mut self, fenced: bool, d: &mut dyn Driver) {
+        if self.job.is_none_or(|job| job.phase != Phase::Fencing) {
+            return;
+        }
+        let mut warning = None;
+        self.role_request(d, |request, _| {
+            let (step, w) = request.fenced(fenced);
+            warning = w;
+            step
+        });
+        if let (Some(_), Some(v)) = (warning, self.peek(0)) {
+            d.perform(Effect::Log(v.vnr, LogLine::ForcedSplitBrain));
+        }
+    }
+
+    fn role_step(&mut self, step: RoleStep, d: &mut dyn Driver) {
+        let Some(job) = &mut self.job else { return };
+        match step {
+            RoleStep::Try { change, last } => {
+                (job.wish, job.verbose, job.phase) = (change, last, Phase::Ask);
+            }
+            RoleStep::Sleep => {
+                job.phase = Phase::Ping;
+                self.ping(d);
+            }
+            RoleStep::FencePeer => {
+                job.phase = Phase::Fencing;
+                if let Some(fenced) = self.fence_peer(d) {
+                    self.fencing_ended(fenced, d);
+                }
+            }
+            RoleStep::Done(result) => self.role_done(result, d),
+        }
+    }
+
+    fn role_done(&mut self, result: StateReturn, d: &mut dyn Driver) {
+        let Some(job) = self.job else { return };
+        let Goal::Role { vnr, role, request } = job.goal else {
+            return;
+        };
+        if let (true, Some(i)) = (is_new_role(result), self.index_of(vnr)) {
+            if role == Role::Primary {
+                self.after_promotion(i, request.is_forced(), d);
+            } else {
+                self.after_demotion(i, d);
+            }
+        }
+        self.end_job(reply_code(result), d);
+    }
+
+    fn after_promotion(&mut self, i: usize, forced: bool, d: &mut dyn Driver) {
+        self.discard_my_data = false;
+        let s = self.state(i);
+        let random = d.random();
+        if let Some(v) = self.vol(i) {
+            let vnr = v.vnr;
+            if forced {
+                d.perform(Effect::Log(vnr, LogLine::ForcedUpToDate));
+            }
+            if let Some(mut u) = v.uuids().filter(|_| s.disk.is_attached()) {
+                let fresh = promotion_needs_new_uuid(&s, &u, forced);
+                let lost = promoted(&s, &mut u, forced, random);
+                v.set_uuids(u);
+                v.exposed = u.current;
+                if let Some(lost) = lost {
+                    d.perform(Effect::Log(vnr, LogLine::LostBitmapUuid(lost)));
+                }
+                if fresh {
+                    d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::NewCurrent, u)));
+                }
+            }
+        }
+        self.sync_metadata(i, d);
+        if s.conn >= Conn::WFReportParams {
+            if forced {
+                self.send_uuids(i, UuidFlags::NONE, d);
+            }
+            self.send_state(i, d);
+        }
+        self.publish_read_only(i, false, d);
+    }
+
+    fn after_demotion(&mut self, i: usize, d: &mut dyn Driver) {
+        if let Some(v) = self.vol(i) {
+            if let Some(mut u) = v.uuids() {
+                u.set_primary(false);
+                v.set_uuids(u);
+                if v.state.disk >= Disk::Consistent {
+                    v.exposed = u.current;
+                }
+            }
+        }
+        self.sync_metadata(i, d);
+        if self.state(i).conn >= Conn::WFReportParams {
+            self.send_state(i, d);
+        }
+        self.publish_read_only(i, true, d);
+    }
+
+    fn publish_read_only(&mut self, i: usize, read_only: bool, d: &mut dyn Driver) {
+        if let Some(vnr) = self.peek(i).map(|v| v.vnr) {
+            d.perform(Effect::SetReadOnly { vnr, read_only });
+        }
+    }
+}
