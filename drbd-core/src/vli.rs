@@ -56,7 +56,7 @@ pub trait BitSource {
 
     /// The value of a bit below [`BitSource::bits`].
     fn bit(&self, at: u64) -> bool {
-        self.word(at / WORD_BITS) >> (at % WORD_BITS) & 1 != 0
+        (self.word(at / WORD_BITS) >> (at % WORD_BITS)) & 1 != 0
     }
 }
 
@@ -149,7 +149,7 @@ impl BitReader<'_> {
             None => tail
                 .iter()
                 .rev()
-                .fold(0, |acc, byte| acc << 8 | u64::from(*byte)),
+                .fold(0, |acc, byte| (acc << 8) | u64::from(*byte)),
         };
         window >> (self.at % 8)
     }

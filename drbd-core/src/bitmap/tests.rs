@@ -126,7 +126,7 @@ proptest! {
                     let mut expected = BTreeMap::new();
                     for bit in 0..u64::try_from(bytes.len()).unwrap() * 8 {
                         let byte = bytes[usize::try_from(bit / 8).unwrap()];
-                        if byte >> (bit % 8) & 1 == 1 {
+                        if (byte >> (bit % 8)) & 1 == 1 {
                             let bit = word * 64 + bit;
                             for (extent, count) in model.set_to(bit, bit, true) {
                                 *expected.entry(extent).or_insert(0) += count;

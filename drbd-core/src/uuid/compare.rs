@@ -48,7 +48,7 @@ impl Verdict {
             Verdict::OldSplitBrain => -100,
             Verdict::Unrelated => -1000,
             Verdict::NeedsProtocol91 => -1091,
-            Verdict::NeedsFeature4 => -(0x10000 | 101 | 4 << 8),
+            Verdict::NeedsFeature4 => -(0x10000 | 101 | (4 << 8)),
         }
     }
 

@@ -36,7 +36,7 @@ impl BitSource for Bits {
         (0..64).fold(0, |word, i| {
             // Rubbish behind the end, which nobody may look at.
             let bit = self.0.get(start + i).copied().unwrap_or(i % 3 == 0);
-            word | u64::from(bit) << i
+            word | (u64::from(bit) << i)
         })
     }
 }
@@ -49,7 +49,7 @@ impl BitSink for Bits {
 
     fn or_word(&mut self, index: u64, bits: u64) {
         for i in 0..64 {
-            if bits >> i & 1 != 0 {
+            if (bits >> i) & 1 != 0 {
                 self.0[index as usize * 64 + i] = true;
             }
         }
@@ -282,7 +282,7 @@ fn naive(code: &[u8], pad: u8) -> Option<Vec<u64>> {
     ];
     let mut bits: Vec<bool> = code
         .iter()
-        .flat_map(|byte| (0..8).map(move |i| byte >> i & 1 != 0))
+        .flat_map(|byte| (0..8).map(move |i| (byte >> i) & 1 != 0))
         .collect();
     bits.truncate((code.len() * 8).checked_sub(usize::from(pad))?);
     let mut rest = &bits[..];
@@ -296,7 +296,7 @@ fn naive(code: &[u8], pad: u8) -> Option<Vec<u64>> {
         if rest.len() < data {
             return None;
         }
-        let value = (0..data).fold(0, |v, i| v | u64::from(rest[i]) << i);
+        let value = (0..data).fold(0, |v, i| v | (u64::from(rest[i]) << i));
         runs.push(low + value);
         rest = &rest[data..];
     }

@@ -47,7 +47,7 @@ impl<'a> CompressedBitmap<'a> {
         }
         Ok(CompressedBitmap {
             first: encoding & Self::FIRST_SET != 0,
-            pad: encoding >> 4 & 7,
+            pad: (encoding >> 4) & 7,
             code,
         })
     }
@@ -63,7 +63,7 @@ impl<'a> CompressedBitmap<'a> {
     }
 
     const fn encoding(first: bool, pad: u8) -> u8 {
-        Self::RLE_VLI_BITS | (pad & 7) << 4 | if first { Self::FIRST_SET } else { 0 }
+        Self::RLE_VLI_BITS | ((pad & 7) << 4) | if first { Self::FIRST_SET } else { 0 }
     }
 }
 

@@ -46,7 +46,7 @@ fn words_have_the_documented_bits() {
         pdsk: Disk::UpToDate,
         ..DeviceState::NEW
     };
-    assert_eq!(s.to_word(), 1 | 2 << 2 | 10 << 4 | 8 << 9 | 8 << 13);
+    assert_eq!(s.to_word(), 1 | (2 << 2) | (10 << 4) | (8 << 9) | (8 << 13));
     // The masks and values that a graceful disconnect sends.
     let d = Change::conn(Conn::Disconnecting);
     assert_eq!(

@@ -158,7 +158,7 @@ fn encodings() {
         if encoding & 0x0f == 2 {
             let packet = parsed.unwrap();
             assert_eq!(packet.first, encoding & 0x80 != 0);
-            assert_eq!(packet.pad, encoding >> 4 & 7);
+            assert_eq!(packet.pad, (encoding >> 4) & 7);
             let mut out = [0; 2];
             assert_eq!(packet.emit(&mut out), Ok(2));
             assert_eq!(out, bytes);
