@@ -51,7 +51,11 @@ fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &NetConf) -> Result<
     let context = link.context(Which::Meta, Phase::Established);
     let mut buffer = ReadAhead::new(BUFFER).map_err(failed)?;
     let mut watch = Watch::new(net);
+    let mut seen = resource.net_version.load(Ordering::Acquire).wrapping_sub(1);
     loop {
+        if let Some(net) = resource.newer_net(&mut seen) {
+            watch.set(&net);
+        }
         let framing = next_frame(buffer.window(), &context);
         let (consumed, packet) = match framing {
             Ok(Framing::NeedMore { .. }) => {
@@ -102,6 +106,12 @@ impl Watch {
             ping_timeout_ms: u64::from(net.ping_timeo).saturating_mul(100),
             pinged: false,
         }
+    }
+
+    fn set(&mut self, net: &NetConf) {
+        let pinged = self.pinged;
+        *self = Self::new(net);
+        self.pinged = pinged;
     }
 
     fn read(

@@ -104,9 +104,6 @@ pub(crate) fn state_changed(
     }
     if let Some(device) = resource.device(vnr) {
         crate::progress::state_changed(&device, old, new);
-        if old.conn < Conn::Connected && new.conn >= Conn::Connected {
-            device.resume_al();
-        }
     }
     for (_, other) in &mut state.now.volumes {
         other.susp = new.susp;
@@ -116,6 +113,11 @@ pub(crate) fn state_changed(
     state.pending = true;
     if !of_connection {
         flush(resource, &mut state);
+    }
+    if old.conn < Conn::Connected && new.conn >= Conn::Connected {
+        if let Some(device) = resource.device(vnr) {
+            device.resume_al();
+        }
     }
 }
 

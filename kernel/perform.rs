@@ -180,6 +180,15 @@ fn send(resource: &Arc<Resource>, packet: Send) {
     }
 }
 
+/// The policy of all volumes follows what was changed beside the state.
+pub(crate) fn publish_all(resource: &Arc<Resource>, owner: &Owner) {
+    for device in resource.devices().iter() {
+        if let Some(volume) = owner.core.volume(device.vnr) {
+            publish(device, owner, &volume.state);
+        }
+    }
+}
+
 /// The policy for requests follows the state.
 #[inline(never)]
 fn publish(device: &Arc<Device>, owner: &Owner, state: &DeviceState) {

@@ -64,6 +64,8 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
         resource,
         link,
         net,
+        // Looked at again before it is used.
+        seen: resource.net_version.load(Ordering::Acquire).wrapping_sub(1),
         context,
         cursor: None,
     };
@@ -79,6 +81,8 @@ struct Receiver<'a> {
     resource: &'a Arc<Resource>,
     link: &'a Arc<Link>,
     net: NetConf,
+    /// The version of `net`.
+    seen: u32,
     context: Context,
     /// The bitmap that is being received.
     cursor: Option<BitmapCursor>,
@@ -91,6 +95,9 @@ impl Receiver<'_> {
             let frame = match next_frame(window, &self.context) {
                 Ok(Framing::NeedMore { total }) => {
                     self.read_more(buffer, total)?;
+                    if let Some(net) = self.resource.newer_net(&mut self.seen) {
+                        self.net = net;
+                    }
                     continue;
                 }
                 Ok(Framing::Packet(frame)) => frame,
@@ -178,6 +185,17 @@ impl Receiver<'_> {
                 })
             }
             Packet::Protocol(p) => self.protocol(&p),
+            Packet::ProtocolUpdate(p) => {
+                let Some(new) = settings::adopted(&self.net, &p) else {
+                    log!(
+                        Level::Error,
+                        **resource,
+                        "the peer's settings are not built into this module yet"
+                    );
+                    return Err(PROTOCOL_ERROR);
+                };
+                resource.change_net(new);
+            }
             Packet::SyncParam(p) => {
                 let compatible = settings::same_algorithms(&self.net, &p);
                 resource.feed(Told::SyncParam { vnr, compatible });
@@ -270,6 +288,20 @@ impl Receiver<'_> {
         Ok(used)
     }
 
+    /// The peer may fill `max-buffers` pages; more only if none comes back for a moment, since each
+    /// node might be waiting for the other to read.
+    fn wait_for_buffers(&self) {
+        let pages = u64::from(self.net.max_buffers);
+        if !self.link.fills(pages) {
+            return;
+        }
+        self.link.wants_pages.store(true, Ordering::SeqCst);
+        self.link.quiet.wait_idle_timeout(ms_to_jiffies(100), || {
+            !self.link.fills(pages) || self.link.is_down()
+        });
+        self.link.wants_pages.store(false, Ordering::SeqCst);
+    }
+
     fn object(
         &self,
         device: &Arc<Device>,
@@ -285,12 +317,10 @@ impl Receiver<'_> {
             range.size(),
             id,
         );
+        self.wait_for_buffers();
         crate::peer_ios()
             .alloc_buffer(range.size(), Wait::Yes, io)
-            .map_err(|io| {
-                io.over.io_ends();
-                End::Broken(Conn::NetworkFailure)
-            })
+            .map_err(|_| End::Broken(Conn::NetworkFailure))
     }
 
     /// A write of the peer's application.
@@ -335,13 +365,7 @@ impl Receiver<'_> {
             flags: disk_flags,
         };
         let mut bio = self.object(&device, purpose, &data.range, data.block_id)?;
-        let used = match self.fill(bio.data(), ahead) {
-            Ok(used) => used,
-            Err(end) => {
-                peer_io::finish(bio);
-                return Err(end);
-            }
-        };
+        let used = self.fill(bio.data(), ahead)?;
         device.counters.unacked.fetch_add(1, Ordering::Relaxed);
         if flags.ack.receive() {
             self.link.received(&bio);
@@ -382,7 +406,7 @@ impl Receiver<'_> {
         let (sector, bytes) = (bio.sector, bio.bytes);
         let mut tickets = None;
         device.idle.wait_idle(|| {
-            tickets = device.ranges.take(sector, bytes, work, || {}).ok();
+            tickets = device.take_range(sector, bytes, work, || {});
             tickets.is_some() || self.link.is_down()
         });
         match (tickets, bio.data_mut()) {
@@ -500,22 +524,11 @@ impl Receiver<'_> {
         ahead: &[u8],
     ) -> Result<usize, End> {
         let mut bio = self.object(device, Purpose::ResyncWrite, &reply.range, reply.block_id)?;
-        let filled = self.fill(bio.data(), ahead);
-        let taken = match filled {
-            Ok(_) => self.take_range(device, &mut bio, Work::ResyncIo),
-            Err(_) => Ok(()),
-        };
-        match (filled, taken) {
-            (Ok(used), Ok(())) => {
-                device.counters.unacked.fetch_add(1, Ordering::Relaxed);
-                peer_io::submit_write(bio);
-                Ok(used)
-            }
-            (Err(end), _) | (_, Err(end)) => {
-                peer_io::finish(bio);
-                Err(end)
-            }
-        }
+        let used = self.fill(bio.data(), ahead)?;
+        self.take_range(device, &mut bio, Work::ResyncIo)?;
+        device.counters.unacked.fetch_add(1, Ordering::Relaxed);
+        peer_io::submit_write(bio);
+        Ok(used)
     }
 
     /// P_TRIM and P_ZEROES: the range reads as zeroes afterwards. Nothing else of this connection

@@ -141,6 +141,8 @@ pub(crate) struct Resource {
     pub(crate) resync_begun: AtomicBool,
     /// A volume has made progress in its resync; one bit per volume up to 63.
     resync_news: AtomicU64,
+    /// Counts changes of the network configuration, for the threads of the link.
+    pub(crate) net_version: AtomicU32,
     /// What listeners were told.
     #[pin]
     pub(crate) news: crate::events::News,
@@ -218,6 +220,7 @@ impl Resource {
                 answer: AtomicU64::new(0),
                 resync_begun: AtomicBool::new(false),
                 resync_news: AtomicU64::new(0),
+                net_version: AtomicU32::new(0),
                 news <- crate::events::News::new(),
             }),
             GFP_KERNEL,
@@ -245,6 +248,27 @@ impl Resource {
         let result = f(&mut owner);
         self.refresh(&owner);
         result
+    }
+
+    /// Other settings for the connection that there is. May sleep.
+    pub(crate) fn change_net(self: &Arc<Self>, new: NetConf) {
+        self.with_owner(|owner| {
+            owner.core.net = Some(peer::settings::net_settings(&new));
+            owner.net = Some(new);
+            // Requests carry the protocol letter.
+            crate::perform::publish_all(self, owner);
+        });
+        self.net_version.fetch_add(1, Ordering::Release);
+    }
+
+    /// The network configuration, if it is newer than what `seen` names.
+    pub(crate) fn newer_net(&self, seen: &mut u32) -> Option<NetConf> {
+        let version = self.net_version.load(Ordering::Acquire);
+        if version == *seen {
+            return None;
+        }
+        *seen = version;
+        self.view(|view| view.net.clone())
     }
 
     /// Looks at the snapshot.
@@ -343,8 +367,14 @@ impl Resource {
 
     /// Feeds an event to the machine and performs what follows. May sleep.
     pub(crate) fn feed(self: &Arc<Self>, event: Event) {
+        let _ = self.feed_and_see(event);
+    }
+
+    /// The same, and gives the state of the connection as it is then.
+    pub(crate) fn feed_and_see(self: &Arc<Self>, event: Event) -> Conn {
         let mut owner = self.owner.lock();
         self.feed_locked(&mut owner, event);
+        owner.core.cstate
     }
 
     fn feed_locked(self: &Arc<Self>, owner: &mut MutexGuard<'_, Owner>, event: Event) {

@@ -26,7 +26,7 @@ use kernel::sync::Arc;
 
 use crate::device::Device;
 use crate::link::Link;
-use crate::peer_io::{self, PeerIo, Purpose};
+use crate::peer_io::{PeerIo, Purpose};
 use crate::plane::{Kind, Req};
 use crate::resource::{Resource, CLOSE_ANY, CLOSE_THIS};
 use crate::stream::Gather;
@@ -65,6 +65,10 @@ struct Sender<'a> {
     resource: &'a Arc<Resource>,
     link: &'a Arc<Link>,
     net: NetConf,
+    /// The version of `net`.
+    seen: u32,
+    /// P_PROTOCOL was sent: what follows are updates.
+    protocol_sent: bool,
     epoch: SendEpoch,
     /// Headers and small packets that are not sent yet.
     buffer: Gather,
@@ -82,6 +86,9 @@ impl<'a> Sender<'a> {
             resource,
             link,
             net,
+            // Looked at again before it is used.
+            seen: resource.net_version.load(Ordering::Acquire).wrapping_sub(1),
+            protocol_sent: false,
             epoch: SendEpoch::new(number),
             buffer: Gather::new(BUFFER)?,
             held_back: false,
@@ -104,6 +111,9 @@ impl<'a> Sender<'a> {
             });
             if link.is_down() {
                 return Ok(());
+            }
+            if let Some(net) = resource.newer_net(&mut self.seen) {
+                self.net = net;
             }
             // What was queued after an answer was pushed is behind it on the wire.
             let batch = resource.plane.queue.take_all();
@@ -300,7 +310,7 @@ impl<'a> Sender<'a> {
         self.pages(bio.data(), true)?;
         device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
         // From here on writes of the range may follow on the wire.
-        peer_io::finish(bio);
+        drop(bio);
         Ok(())
     }
 
@@ -321,7 +331,11 @@ impl<'a> Sender<'a> {
             } => {
                 let net = self.net.clone();
                 let own = settings::own_protocol(&net, discard_my_data, dry_run);
-                self.packet(0, &Packet::Protocol(own))
+                if core::mem::replace(&mut self.protocol_sent, true) {
+                    self.packet(0, &Packet::ProtocolUpdate(own))
+                } else {
+                    self.packet(0, &Packet::Protocol(own))
+                }
             }
             Send::SyncParam(vnr) => {
                 let net = self.net.clone();

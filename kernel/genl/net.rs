@@ -96,10 +96,7 @@ impl Call<'_> {
             &situation,
             seen.running,
         )?;
-        resource.with_owner(|owner| {
-            owner.core.net = Some(settings::net_settings(&new));
-            owner.net = Some(new);
-        });
+        resource.change_net(new);
         if let Some(version) = seen.established {
             if version >= 100 {
                 resource.queue_control(Send::Protocol {

@@ -6,7 +6,7 @@ use super::event::ProtocolVerdict;
 use super::machine::NetSettings;
 use crate::config::net::AlgName;
 use crate::config::words::AfterSb0p;
-use crate::config::{DiskConf, NetConf};
+use crate::config::{first_unbuilt, DiskConf, NetConf};
 use crate::uuid::Policies;
 use crate::wire::params::{Controller, ProtocolSettings, SyncParam};
 use crate::wire::ProtocolVersion;
@@ -46,11 +46,7 @@ pub fn own_protocol(net: &NetConf, discard_my_data: bool, dry_run: bool) -> Prot
 /// the log uses.
 #[must_use]
 pub fn incompatible_setting(net: &NetConf, peer: &ProtocolSettings<'_>) -> Option<&'static str> {
-    let mirrored = match peer.after_sb_0p {
-        AfterSb0p::DiscardLocal => AfterSb0p::DiscardRemote,
-        AfterSb0p::DiscardRemote => AfterSb0p::DiscardLocal,
-        other => other,
-    };
+    let mirrored = mirrored(peer.after_sb_0p);
     if peer.protocol != net.wire_protocol {
         Some("protocol")
     } else if mirrored != net.after_sb_0p {
@@ -69,6 +65,31 @@ pub fn incompatible_setting(net: &NetConf, peer: &ProtocolSettings<'_>) -> Optio
     } else {
         None
     }
+}
+
+/// The peer's policy from the own point of view.
+const fn mirrored(policy: AfterSb0p) -> AfterSb0p {
+    match policy {
+        AfterSb0p::DiscardLocal => AfterSb0p::DiscardRemote,
+        AfterSb0p::DiscardRemote => AfterSb0p::DiscardLocal,
+        other => other,
+    }
+}
+
+/// The own configuration after a P_PROTOCOL_UPDATE: what both nodes must agree on becomes what the
+/// peer's administrator has set. `None`: it asks for what is not built here.
+#[must_use]
+pub fn adopted(net: &NetConf, peer: &ProtocolSettings<'_>) -> Option<NetConf> {
+    let mut new = net.clone();
+    new.wire_protocol = peer.protocol;
+    new.after_sb_0p = mirrored(peer.after_sb_0p);
+    new.after_sb_1p = peer.after_sb_1p;
+    new.after_sb_2p = peer.after_sb_2p;
+    new.two_primaries = peer.two_primaries;
+    if let Some(alg) = peer.integrity_alg {
+        new.integrity_alg = AlgName::new(alg.as_bytes())?;
+    }
+    first_unbuilt(&new).is_none().then_some(new)
 }
 
 /// What the machine is told of the peer's P_PROTOCOL.
@@ -157,6 +178,26 @@ mod tests {
                 dry_run: true
             }
         );
+    }
+
+    #[test]
+    fn an_update_of_the_peer_is_adopted_or_refused_as_a_whole() {
+        let net = NetConf {
+            timeout: 50,
+            ..NetConf::default()
+        };
+        let b = ProtocolSettings {
+            protocol: Protocol::B,
+            ..own_protocol(&net, false, false)
+        };
+        let new = adopted(&net, &b).expect("all of it is built");
+        assert_eq!((new.wire_protocol, new.timeout), (Protocol::B, 50));
+        assert_eq!(incompatible_setting(&new, &b), None);
+        let digest = ProtocolSettings {
+            integrity_alg: Some("sha1"),
+            ..b
+        };
+        assert_eq!(adopted(&net, &digest), None);
     }
 
     #[test]
