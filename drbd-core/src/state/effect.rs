@@ -91,7 +91,7 @@ pub enum AfterEffect {
     /// Queue the sending of the bitmap; new application I/O waits meanwhile.
     QueueBitmapSend,
     /// Queue: durable full-sync flag, all bits set and written, flag cleared. Then, by the state
-    /// of that moment, [`after_full_sync_set`].
+    /// of that moment, [`after_full_sync_set`](super::after_full_sync_set).
     QueueSetAllBits,
     /// Write the changed pages of the bitmap.
     WriteBitmap,
