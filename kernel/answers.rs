@@ -132,7 +132,7 @@ impl Answers<'_> {
                     self.ack(kind, &bio)?;
                 }
                 device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
-                peer_io::finish(bio);
+                drop(bio);
                 self.link.epochs.lock().done(epoch);
                 Ok(())
             }
@@ -149,7 +149,6 @@ impl Answers<'_> {
                 }
                 self.ack(kind, &bio)?;
                 device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
-                peer_io::finish(bio);
                 Ok(())
             }
             Purpose::Read | Purpose::ResyncRead => {
@@ -164,7 +163,6 @@ impl Answers<'_> {
                 };
                 self.ack(kind, &bio)?;
                 device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
-                peer_io::finish(bio);
                 Ok(())
             }
         }

@@ -42,8 +42,9 @@ pub(crate) fn run(resource: &Arc<Resource>, stop: &Stop) {
             Attempt::Interrupted => {}
         }
         log!(Level::Info, **resource, "Connection closed");
-        resource.feed(Event::LinkClosed);
-        if resource.view(|v| v.cstate) <= Conn::Disconnecting || stop.requested() {
+        // From the moment that the connection is StandAlone, the owner may start another receiver,
+        // and wait for the end of this one: it must not need the owner any more.
+        if resource.feed_and_see(Event::LinkClosed) <= Conn::Disconnecting || stop.requested() {
             break;
         }
     }

@@ -14,7 +14,7 @@ use kernel::sync::{Arc, ArcBorrow, Mutex};
 use crate::backing::Backing;
 use crate::bitmap::Bits;
 use crate::peer_io::PeerIo;
-use crate::ranges::{Ranges, Tickets};
+use crate::ranges::{Ranges, Taken, Tickets};
 use crate::resource::Resource;
 use crate::sys::bdev::BackingDev;
 use crate::sys::bio::{AccountingStart, OpFlags, OwnedBio, Status, UpperBio};
@@ -105,7 +105,7 @@ pub(crate) struct Device {
     /// Numbers packets (docs/protocol.md, "Sequence numbers").
     pub(crate) packet_seq: AtomicU32,
     pub(crate) counters: Counters,
-    pub(crate) ranges: Ranges,
+    ranges: Ranges,
     /// Bios from above that wait for a policy, a slot or a range.
     parked: LList<UpperBio, 0>,
     /// Bios whose local read failed.
@@ -354,13 +354,37 @@ impl Device {
         }
     }
 
+    /// Takes a range for `work`. If it is another's, `park` is called before that one lets it go.
+    /// Any context.
+    pub(crate) fn take_range(
+        self: &Arc<Self>,
+        sector: u64,
+        bytes: u32,
+        work: drbd_core::request::range::Work,
+        park: impl FnOnce(),
+    ) -> Option<Tickets> {
+        match self.ranges.take(sector, bytes, work, park) {
+            Taken::Done(tickets) => Some(tickets),
+            Taken::Busy { waited } => {
+                if waited {
+                    self.range_is_free();
+                }
+                None
+            }
+        }
+    }
+
     /// Lets a range go. Any context.
     pub(crate) fn release_range(self: &Arc<Self>, tickets: Tickets) {
         if self.ranges.release(tickets) {
-            self.kick_if_parked();
-            // A receiver may wait for it.
-            self.idle.wake_all();
+            self.range_is_free();
         }
+    }
+
+    fn range_is_free(self: &Arc<Self>) {
+        self.kick_if_parked();
+        // A receiver may wait for it.
+        self.idle.wake_all();
     }
 
     /// Marks blocks out of sync. Any context.

@@ -77,6 +77,10 @@ pub(crate) struct Link {
     pub(crate) held: LList<OwnedBio<PeerIo>, 0>,
     /// I/O for the peer that exists.
     pub(crate) active: AtomicU32,
+    /// Bytes of it.
+    bytes: AtomicU64,
+    /// The receiver waits for pages.
+    pub(crate) wants_pages: AtomicBool,
     /// Woken when I/O for the peer has ended for good.
     #[pin]
     pub(crate) quiet: WaitQueue,
@@ -110,6 +114,8 @@ impl Link {
                 read: LList::new(),
                 held: LList::new(),
                 active: AtomicU32::new(0),
+                bytes: AtomicU64::new(0),
+                wants_pages: AtomicBool::new(false),
                 quiet <- new_wait_queue!("drbd_quiet"),
                 answers <- new_wait_queue!("drbd_answers"),
                 epochs <- new_mutex!(PeerEpochs::new(true), "drbd_peer_epochs"),
@@ -211,15 +217,23 @@ impl Link {
         now.saturating_sub(self.last_received.load(Ordering::Relaxed))
     }
 
-    /// I/O for the peer begins.
-    pub(crate) fn io_begins(&self) {
+    /// I/O of so many bytes for the peer begins.
+    pub(crate) fn io_begins(&self, bytes: u32) {
         self.active.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(u64::from(bytes), Ordering::Relaxed);
     }
 
     /// I/O for the peer is over, with all that goes with it. Tasks only.
-    pub(crate) fn io_ends(&self) {
-        if self.active.fetch_sub(1, Ordering::AcqRel) == 1 {
+    pub(crate) fn io_ends(&self, bytes: u32) {
+        self.bytes.fetch_sub(u64::from(bytes), Ordering::SeqCst);
+        let last = self.active.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last || self.wants_pages.load(Ordering::SeqCst) {
             self.quiet.wake_all();
         }
+    }
+
+    /// Whether I/O for the peer has more than so many pages.
+    pub(crate) fn fills(&self, pages: u64) -> bool {
+        self.bytes.load(Ordering::SeqCst) > pages.saturating_mul(4096)
     }
 }

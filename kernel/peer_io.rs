@@ -16,6 +16,7 @@ use crate::ranges::Tickets;
 use crate::resource::Resource;
 use crate::sys::bio::{Buffer, EndIo, OpFlags, OwnedBio, Status};
 use crate::sys::llist;
+use crate::sys::time::ms_to_jiffies;
 
 /// What the I/O is for.
 #[derive(Clone, Copy)]
@@ -63,7 +64,7 @@ pub(crate) struct PeerIo {
 llist::impl_linked! { impl Linked<0> for PeerIo { self.link } }
 
 impl PeerIo {
-    /// I/O for `purpose`; counted until [`finish`].
+    /// I/O for `purpose`; the link counts it until it is dropped.
     pub(crate) fn new(
         device: Arc<Device>,
         over: Arc<Link>,
@@ -72,7 +73,7 @@ impl PeerIo {
         bytes: u32,
         block_id: BlockId,
     ) -> Self {
-        over.io_begins();
+        over.io_begins(bytes);
         Self {
             link: llist::Link::new(),
             device,
@@ -94,6 +95,17 @@ impl PeerIo {
     /// Notes that it failed without having been tried.
     pub(crate) fn fail(&self) {
         self.failed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for PeerIo {
+    /// The I/O is over: answered, or there is nobody any more to answer to.
+    fn drop(&mut self) {
+        if matches!(self.purpose, Purpose::Write { .. }) && self.has_failed() {
+            self.device.mark_out_of_sync(self.sector, self.bytes);
+        }
+        self.device.release_range(self.tickets);
+        self.over.io_ends(self.bytes);
     }
 }
 
@@ -163,36 +175,27 @@ pub(crate) fn submit_read(bio: OwnedBio<PeerIo>) {
     bio.read(&local.data, sector, OpFlags::NONE).submit();
 }
 
-/// The I/O is over and answered. Tasks only.
-pub(crate) fn finish(bio: OwnedBio<PeerIo>) {
-    let over = bio.over.clone();
-    let device = bio.device.clone();
-    device.release_range(bio.tickets);
-    drop(bio);
-    over.io_ends();
-}
-
 /// The link is down and its threads have ended: waits for the I/O that is still under way.
 pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
-    for device in resource.devices().iter() {
-        crate::resync::drop_parked(device);
-    }
     loop {
+        for device in resource.devices().iter() {
+            // A retry that was under way may have parked some again.
+            crate::resync::drop_parked(device);
+        }
         for list in [&link.held, &link.done, &link.read] {
-            for bio in list.take_all() {
-                if let (Purpose::Write { .. }, true) = (&bio.purpose, bio.has_failed()) {
-                    bio.device.mark_out_of_sync(bio.sector, bio.bytes);
-                }
-                finish(bio);
-            }
+            drop(list.take_all());
         }
-        let busy = || {
-            link.active.load(Ordering::Acquire) != 0 && link.done.is_empty() && link.read.is_empty()
-        };
         if link.active.load(Ordering::Acquire) == 0 {
-            return;
+            break;
         }
-        link.quiet
-            .wait_idle_timeout(crate::sys::time::ms_to_jiffies(100), || !busy());
+        let quiet = || {
+            link.active.load(Ordering::Acquire) == 0
+                || !link.done.is_empty()
+                || !link.read.is_empty()
+        };
+        link.quiet.wait_idle_timeout(ms_to_jiffies(100), quiet);
+    }
+    for device in resource.devices().iter() {
+        device.counters.unacked.store(0, Ordering::Relaxed);
     }
 }

@@ -35,6 +35,17 @@ impl AsMut<[Option<Entry>]> for Entries {
 /// A range that is taken, as up to two numbers; 0 stands for none.
 pub(crate) type Tickets = [u64; 2];
 
+/// What became of the wish for a range.
+pub(crate) enum Taken {
+    /// It is ours.
+    Done(Tickets),
+    /// It is another's.
+    Busy {
+        /// Somebody waits for what we have let go again.
+        waited: bool,
+    },
+}
+
 /// Who works on which range of a volume.
 pub(crate) struct Ranges {
     shards: KVec<Pin<KBox<SpinLockIrq<Shard<Entries>>>>>,
@@ -57,17 +68,12 @@ impl Ranges {
     }
 
     /// Takes the range for `work`. If that cannot be now, `park` is called under the lock of the
-    /// shard that is in the way: no release can come in between.
-    pub(crate) fn take(
-        &self,
-        sector: u64,
-        bytes: u32,
-        work: Work,
-        park: impl FnOnce(),
-    ) -> Result<Tickets, Busy> {
+    /// shard that is in the way: no release can come in between. [`Taken::Busy`] says whether
+    /// somebody has begun to wait for a half that was taken for a moment.
+    pub(crate) fn take(&self, sector: u64, bytes: u32, work: Work, park: impl FnOnce()) -> Taken {
         let mut tickets = [0; 2];
         let Some(range) = Range::new(sector, bytes) else {
-            return Ok(tickets);
+            return Taken::Done(tickets);
         };
         let mut last = None;
         let mut count = 0;
@@ -85,17 +91,17 @@ impl Ranges {
                 Ok(ticket) => {
                     *place = ((index as u64).wrapping_add(1) << 32) | u64::from(ticket.to_raw());
                 }
-                Err(busy) => {
+                Err(Busy::Overlap | Busy::Full) => {
                     park();
                     drop(shard);
-                    // Who may have begun to wait for our first half is woken with the others.
-                    let _ = self.release(tickets);
-                    return Err(busy);
+                    return Taken::Busy {
+                        waited: self.release(tickets),
+                    };
                 }
             }
             count = 1;
         }
-        Ok(tickets)
+        Taken::Done(tickets)
     }
 
     /// Lets a range go. `true`: somebody waits.

@@ -20,7 +20,7 @@ use drbd_core::wire::{
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-use crate::bitmap::Merge;
+use crate::bitmap::{Bits, Merge};
 use crate::connect::recv_exact;
 use crate::device::Device;
 use crate::link::Link;
@@ -592,7 +592,7 @@ impl Receiver<'_> {
     fn bitmap(
         &mut self,
         vnr: u16,
-        take: impl FnOnce(&mut BitmapCursor, &Context, &crate::bitmap::Bits) -> Result<bool, WireError>,
+        take: impl FnOnce(&mut BitmapCursor, &Context, &Bits) -> Result<bool, WireError>,
     ) -> Handled {
         let device = self.device(vnr)?;
         let bits = device.bits().ok_or(PROTOCOL_ERROR)?;

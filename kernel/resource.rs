@@ -35,6 +35,7 @@ use crate::sys::time;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
 use crate::sys::{new_spinlock_irq, SpinLockIrq, Wait};
 use crate::text;
+use crate::turn::Turn;
 use crate::vector;
 
 /// Where the two nodes are.
@@ -100,7 +101,7 @@ pub(crate) struct View {
 pub(crate) struct Resource {
     name: CString,
     #[pin]
-    admin: Mutex<()>,
+    admin: Turn,
     #[pin]
     pub(crate) owner: Mutex<Owner>,
     #[pin]
@@ -201,7 +202,7 @@ impl Resource {
         Arc::pin_init(
             pin_init!(Self {
                 name,
-                admin <- new_mutex!((), "drbd_admin"),
+                admin <- Turn::new(),
                 owner <- new_mutex!(owner, "drbd_owner"),
                 view <- new_mutex!(view, "drbd_view"),
                 devices <- new_spinlock_irq!(KVec::new(), "drbd_devices"),
@@ -238,7 +239,7 @@ impl Resource {
     }
 
     /// Held over a whole administrator's command.
-    pub(crate) fn admin(&self) -> &Mutex<()> {
+    pub(crate) fn admin(&self) -> &Turn {
         &self.admin
     }
 
@@ -389,7 +390,7 @@ impl Resource {
             self.refresh(owner);
             for effect in effects.iter() {
                 if let Some(event) = crate::perform::perform(self, owner, *effect) {
-                    if owner.later.push(event, GFP_KERNEL).is_err() {
+                    if vector::push(&mut owner.later, event, GFP_KERNEL).is_err() {
                         owner.overflowed = true;
                     }
                 }

@@ -100,7 +100,6 @@ pub(crate) fn stop(resource: &Arc<Resource>, vnr: u16) {
 pub(crate) fn drop_parked(device: &Arc<Device>) {
     for bio in device.parked_reads.take_all() {
         bio.device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
-        peer_io::finish(bio);
     }
 }
 
@@ -199,7 +198,7 @@ fn step(
             break;
         };
         let range = BlockRange::new(sector, bytes, 1 << 20).map_err(|_| EINVAL)?;
-        let Ok(tickets) = device.ranges.take(sector, bytes, Work::ResyncWanted, || {}) else {
+        let Some(tickets) = device.take_range(sector, bytes, Work::ResyncWanted, || {}) else {
             // A write of ours is in the way: it clears or keeps the bits; look again later.
             let mut state = device.resync.lock();
             state.scan = Some(scan);
@@ -268,12 +267,12 @@ pub(crate) fn take_failed(device: &Arc<Device>) -> u32 {
 pub(crate) fn read_for_target(device: &Arc<Device>, bio: OwnedBio<PeerIo>) {
     let (sector, bytes) = (bio.sector, bio.bytes);
     let mut bio = Some(bio);
-    let taken = device.ranges.take(sector, bytes, Work::ResyncIo, || {
+    let taken = device.take_range(sector, bytes, Work::ResyncIo, || {
         if let Some(bio) = bio.take() {
             let _ = device.parked_reads.push(bio);
         }
     });
-    let (Ok(tickets), Some(mut bio)) = (taken, bio) else {
+    let (Some(tickets), Some(mut bio)) = (taken, bio) else {
         return;
     };
     match bio.data_mut() {

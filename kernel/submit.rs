@@ -8,7 +8,7 @@
 
 use core::sync::atomic::Ordering;
 use drbd_core::request::policy::{Policy, ReadRoute, WriteRoute};
-use drbd_core::request::range::{Busy, Work};
+use drbd_core::request::range::Work;
 use drbd_core::request::slots::Subject;
 use drbd_core::request::word::{Event, Remote, ReqWord};
 use drbd_core::wire::{WriteFlags, WriteOp};
@@ -166,16 +166,14 @@ impl Device {
         }
         let (sector, bytes) = (bio.sector(), bio.bytes());
         let mut bio = Some(bio);
-        let taken = self.ranges.take(sector, bytes, Work::LocalWrite, || {
+        let taken = self.take_range(sector, bytes, Work::LocalWrite, || {
             if let Some(bio) = bio.take() {
                 self.park(bio);
             }
         });
-        let tickets = match taken {
-            Ok(tickets) => tickets,
-            Err(Busy::Overlap | Busy::Full) => return,
+        let (Some(tickets), Some(bio)) = (taken, bio) else {
+            return;
         };
-        let Some(bio) = bio else { return };
         if matches!(remote, Remote::None | Remote::OutOfSyncNote) {
             // Before the data is written: whoever looks at the bitmap later finds it.
             let new = self

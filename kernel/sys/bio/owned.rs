@@ -7,8 +7,8 @@
 //! write. An object has two faces:
 //!
 //! - its data `T`, shared by any number of [`BioArc`]s;
-//! - its bio, which one [`OwnedBio`] has the right to, and nobody during the I/O: [`ReadyBio::submit`]
-//!   takes the right, and [`EndIo::end_io`] gets it back.
+//! - its bio, which one [`OwnedBio`] has the right to, and nobody during the I/O:
+//!   [`ReadyBio::submit`] takes the right, and [`EndIo::end_io`] gets it back.
 //!
 //! The bio either borrows the pages of a bio from above ([`Borrowed`]), or it has pages of its own
 //! ([`Buffer`]), which a socket can fill and drain.
@@ -341,8 +341,6 @@ pub(crate) struct BioArc<T: EndIo> {
 unsafe impl<T: EndIo> Send for BioArc<T> {}
 // SAFETY: `T` is `Send + Sync`, and the count is atomic.
 unsafe impl<T: EndIo> Sync for BioArc<T> {}
-
-impl<T: EndIo> BioArc<T> {}
 
 impl<T: EndIo> Clone for BioArc<T> {
     fn clone(&self) -> Self {
