@@ -62,6 +62,7 @@ mod stream;
 mod submit;
 pub(crate) mod sys;
 mod text;
+mod turn;
 mod vector;
 
 pub(crate) use self::globals::{
@@ -77,16 +78,13 @@ module! {
     alias: ["block-major-147-*"],
 }
 
-/// The commit that the module was built from; zeros if the build did not know it.
-const COMMIT: &str = match option_env!("DRBD_RS_COMMIT") {
-    Some(commit) => commit,
-    None => "0000000000000000000000000000000000000000",
-};
 /// What built this module: a line of `/proc/drbd`, by which it is told from the C driver.
-pub(crate) const BUILD: core_proc::BuildTag<'static> = core_proc::BuildTag {
-    git_hash: COMMIT,
-    package: "0.1.0",
-};
+pub(crate) fn build_tag() -> core_proc::BuildTag<'static> {
+    core_proc::BuildTag {
+        git_hash: params::commit(),
+        package: "0.1.0",
+    }
+}
 
 /// The loaded module. Dropping it is the unload: the fields go in this order.
 struct Drbd {
@@ -121,7 +119,7 @@ impl kernel::Module for Drbd {
             core_proc::PROTOCOL_MIN,
             core_proc::PROTOCOL_MAX
         );
-        log_module!(Level::Info, "{BUILD}");
+        log_module!(Level::Info, "{}", build_tag());
         log_module!(Level::Info, "registered as block device major {MAJOR}");
         let proc = File::new(c"drbd", Arc::new(proc::Status, GFP_KERNEL)?)?;
         let registration = family().register()?;

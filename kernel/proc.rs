@@ -17,7 +17,7 @@ pub(crate) struct Status;
 impl Show for Status {
     fn show(&self, out: &mut Writer<'_>) -> Result {
         // Neither can fail but by `out`, which never does.
-        let _ = write_header(out, &crate::BUILD);
+        let _ = write_header(out, &crate::build_tag());
         let mut listing = Listing::new();
         let details = u32::try_from(params::proc_details()).unwrap_or(0);
         let mut from = 0;

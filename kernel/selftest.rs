@@ -4,8 +4,8 @@
 //!
 //! The parameters are to be `minor_count=33 allow_oos=1 proc_details=1 usermode_helper=/bin/true`.
 //! Only built with `make DRBD_SELFTEST=1`. It needs a disk at `/dev/ram0` (brd) whose content does
-//! not matter. Each facility gives one line in the log, `selftest: NAME: ok` or what went wrong. The
-//! module stays loaded in either case: a disk that a test has opened is closed later on.
+//! not matter. Each facility gives one line in the log, `selftest: NAME: ok` or what went wrong.
+//! The module stays loaded in either case: a disk that a test has opened is closed later on.
 
 mod blk;
 mod net;

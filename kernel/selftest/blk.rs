@@ -283,7 +283,7 @@ impl DiskOps for Mirror {
 }
 
 pub(super) fn disk() -> Result {
-    let major = Major::register(147, c"drbd")?;
+    let major = crate::major();
     check!(Major::register(147, c"drbd").is_err_and(|e| e == EBUSY));
     let holder = Done::new()?;
     let mut backing = BackingDev::open(PATH, Holder::of(&holder))?;
@@ -292,7 +292,7 @@ pub(super) fn disk() -> Result {
     limits.set_features(true, true, true);
     // One that has nothing behind it, and refuses to be opened.
     let empty = Mirror::new(None)?;
-    let refusing = Disk::add(&major, 9, fmt!("drbd{}", 9), &limits, empty.clone())?;
+    let refusing = Disk::add(major, 9, fmt!("drbd{}", 9), &limits, empty.clone())?;
     check!(BackingDev::open(c"/dev/drbd9", Holder::of(&holder)).is_err_and(|e| e == EROFS));
     // One that stands on the RAM disk.
     backing.link_holder(&refusing)?;
@@ -302,7 +302,7 @@ pub(super) fn disk() -> Result {
     let backing = BackingDev::open(PATH, Holder::of(&holder))?;
     let backing = Arc::new(backing, GFP_KERNEL)?;
     let mirror = Mirror::new(Some(backing.clone()))?;
-    let disk = Disk::add(&major, 3, fmt!("drbd{}", 3), &limits, mirror.clone())?;
+    let disk = Disk::add(major, 3, fmt!("drbd{}", 3), &limits, mirror.clone())?;
     check!(disk.update_limits(|_| Err(EINVAL)) == Err(EINVAL));
     disk.update_limits(|limits| {
         limits.stack(&backing);

@@ -78,6 +78,5 @@ extern "C" {
     pub(super) fn shim_param_allow_oos() -> bool;
     pub(super) fn shim_param_proc_details() -> c_int;
     pub(super) fn shim_param_usermode_helper(to: *mut c_char, size: usize);
-    #[cfg(DRBD_SELFTEST)]
-    pub(super) fn shim_module_srcversion() -> *const c_char;
+    pub(super) fn shim_commit() -> *const c_char;
 }

@@ -2,11 +2,9 @@
 
 //! The module's parameters, and what the module knows about itself.
 //!
-//! They are defined in C (`shim_params.c`): `module!` has neither strings nor parameters that can be
-//! changed later.
+//! They are defined in C (`shim_params.c`): `module!` has neither strings nor parameters that can
+//! be changed later.
 
-#[cfg(DRBD_SELFTEST)]
-use kernel::prelude::*;
 
 use super::ffi;
 
@@ -45,9 +43,9 @@ pub(crate) fn usermode_helper() -> [u8; HELPER_SIZE] {
     helper
 }
 
-/// The checksum of the module's sources, which `/proc/drbd` shows. Empty if there is none.
-#[cfg(DRBD_SELFTEST)]
-pub(crate) fn srcversion() -> &'static CStr {
-    // SAFETY: The string is part of the loaded module.
-    unsafe { CStr::from_char_ptr(ffi::shim_module_srcversion()) }
+/// The commit that the module was built from, 40 digits; zeros if the build did not know it.
+pub(crate) fn commit() -> &'static str {
+    // SAFETY: The string is part of the loaded module, and has so many digits.
+    let digits = unsafe { core::slice::from_raw_parts(ffi::shim_commit().cast::<u8>(), 40) };
+    core::str::from_utf8(digits).unwrap_or("")
 }

@@ -95,6 +95,6 @@ bool shim_param_disable_sendpage(void);
 bool shim_param_allow_oos(void);
 int shim_param_proc_details(void);
 void shim_param_usermode_helper(char *to, size_t size);
-const char *shim_module_srcversion(void);
+const char *shim_commit(void);
 
 #endif

@@ -58,7 +58,8 @@ void shim_param_usermode_helper(char *to, size_t size)
 	kernel_param_unlock(THIS_MODULE);
 }
 
-const char *shim_module_srcversion(void)
+const char *shim_commit(void)
 {
-	return THIS_MODULE->srcversion ?: "";
+	static_assert(sizeof(DRBD_RS_COMMIT) == 41);
+	return DRBD_RS_COMMIT;
 }
