@@ -10,7 +10,7 @@
 //! 3. [`expand::expand`] hands settings down: `common` to resource to volume.
 //! 4. [`check::check`] judges what needs the whole; [`check::resolve`] turns names into what the
 //!    kernel wants.
-//! 5. [`print`] writes it all down again, and [`render`] shows findings to people.
+//! 5. [`mod@print`] writes it all down again, and [`render`] shows findings to people.
 //!
 //! The crate runs no process and opens no socket; files are read behind [`source::Source`] only.
 //! What the language is, is told in docs/configuration.md.

@@ -65,7 +65,8 @@ fn body(text: &str) -> String {
     text.lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| format!("{line}\n"))
-        .collect()
+        .collect::<Vec<String>>()
+        .concat()
 }
 
 proptest! {

@@ -85,7 +85,8 @@ impl Lab {
             let text = text.replace(&image, "DEV").replace(&dir, "");
             text.lines()
                 .map(|line| format!("{mark}{}\n", masked(line)))
-                .collect::<String>()
+                .collect::<Vec<String>>()
+                .concat()
         };
         format!(
             "{line}\n{}{}[exit {code}]\n",
@@ -182,11 +183,12 @@ impl Lab {
     /// All blocks that are not zero, and what is remembered of the device.
     fn blocks(&self) -> String {
         let image = std::fs::read(self.image()).unwrap();
-        let mut text: String = (0_u64..)
+        let lines: Vec<String> = (0_u64..)
             .zip(image.chunks(4096))
             .filter(|(_, block)| block != &&[0; 4096][..block.len()])
             .map(|(nr, block)| format!("{:x} {:08x}\n", nr * 4096, crc32c(0, block)))
             .collect();
+        let mut text = lines.concat();
         if let Ok(note) = std::fs::read_to_string(self.note()) {
             let note = note.replace(&self.image().display().to_string(), "DEV");
             text.extend(note.lines().map(|line| format!("lkbd {line}\n")));

@@ -184,11 +184,12 @@ fn check(file: &str) {
         .join("tests/stock")
         .join(file);
     let text = fs::read_to_string(&path).expect("the recordings");
-    let head: String = text
+    let head: Vec<String> = text
         .lines()
         .take_while(|l| !l.starts_with("### "))
         .map(|l| format!("{l}\n"))
         .collect();
+    let head = head.concat();
     let mut cases = parse(&text);
     assert!(!cases.is_empty(), "{file} holds no case");
     if let Some(stock) = std::env::var_os("DRBD_STOCK") {

@@ -257,11 +257,12 @@ pub(crate) fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
         hasher.update([0]);
     }
     let digest = hasher.finalize();
-    digest
+    let parts: Vec<String> = digest
         .iter()
         .take(6)
         .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .collect();
+    parts.concat()
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -47,7 +47,8 @@ pub fn trouble(log: &str, allowed: &[&str]) -> Option<String> {
         .iter()
         .skip(first.saturating_sub(BEFORE))
         .take(BEFORE + AFTER);
-    Some(shown.map(|line| format!("  {line}\n")).collect())
+    let shown: Vec<String> = shown.map(|line| format!("  {line}\n")).collect();
+    Some(shown.concat())
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl Lab {
     fn welcome(&self, node: &Node, machine: Machine) -> Result<()> {
         node.attach(machine)?;
         if self.nodes.len() > 1 {
-            let hosts: String = NODES
+            let hosts: Vec<String> = NODES
                 .iter()
                 .map(|(name, address)| {
                     let address = address.split('/').next().unwrap_or_default();
@@ -104,7 +104,7 @@ impl Lab {
                 .collect();
             node.put(
                 "/etc/hosts",
-                format!("127.0.0.1 localhost\n{hosts}").as_bytes(),
+                format!("127.0.0.1 localhost\n{}", hosts.concat()).as_bytes(),
             )?;
         }
         node.stack().install(node, &self.setup.build)

@@ -195,10 +195,11 @@ fn report_failure(
     lab: Option<&Lab>,
 ) {
     // One piece, so that another worker's line does not come between.
-    let indented: String = complaint
+    let indented: Vec<String> = complaint
         .lines()
         .map(|text| format!("\n     {text}"))
         .collect();
+    let indented = indented.concat();
     let place = match lab {
         Some(lab) => {
             keep_evidence(lab, scenario, complaint);

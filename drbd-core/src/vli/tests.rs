@@ -322,7 +322,11 @@ proptest! {
     #![proptest_config(cases(1000))]
 
     #[test]
-    fn bits_survive(first: bool, runs in prop::collection::vec(run(), 1..40), room in 1..200_usize) {
+    fn bits_survive(
+        first: bool,
+        runs in prop::collection::vec(run(), 1..40),
+        room in 1..200_usize,
+    ) {
         let bits = from_runs(first, &runs);
         let mut back = Bits(vec![false; bits.0.len()]);
         let mut at = 0;

@@ -21,7 +21,8 @@ struct BlockAckView {
 const _: () = assert!(size_of::<BlockAckView>() == BlockAck::SIZE);
 
 /// The payload of P_RECV_ACK, P_WRITE_ACK, P_RS_WRITE_ACK, P_SUPERSEDED, P_RETRY_WRITE, P_NEG_ACK,
-/// P_NEG_DREPLY, P_NEG_RS_DREPLY, P_RS_CANCEL, P_RS_IS_IN_SYNC. P_OV_RESULT has the same layout, see [`VerifyResult`].
+/// P_NEG_DREPLY, P_NEG_RS_DREPLY, P_RS_CANCEL, P_RS_IS_IN_SYNC. P_OV_RESULT has the same layout,
+/// see [`VerifyResult`].
 ///
 /// Sector and size are as the peer sent them, because the reference itself sends nonsense sizes in
 /// P_NEG_ACK for a discard: look up the request by `block_id`, and use [`BlockAck::range`] only

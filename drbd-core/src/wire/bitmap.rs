@@ -212,8 +212,8 @@ impl BitmapCursor {
 
     /// Writes the next packet, header included, to `out`, which should have 4096 bytes.
     ///
-    /// With `compress` (`use-rle`, and [`super::ProtocolVersion::has_compressed_bitmap`]) the packet
-    /// is compressed if that is shorter.
+    /// With `compress` (`use-rle`, and [`super::ProtocolVersion::has_compressed_bitmap`]) the
+    /// packet is compressed if that is shorter.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Finds packets in the bytes that have come so far.
 //!
-//! The receiver keeps a read-ahead buffer of at least [`WINDOW_SIZE_MIN`] bytes. It hands in what is
-//! in it; nothing is copied. A receiver without read-ahead reads exactly as many bytes as
+//! The receiver keeps a read-ahead buffer of at least [`WINDOW_SIZE_MIN`] bytes. It hands in what
+//! is in it; nothing is copied. A receiver without read-ahead reads exactly as many bytes as
 //! [`Framing::NeedMore`] asks for.
 
 use super::check::layout;

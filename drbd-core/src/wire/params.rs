@@ -16,7 +16,8 @@ pub const NAME_SIZE_MAX: usize = 64;
 /// The longest plan of the resync controller, in steps of 0.1 s.
 pub const PLAN_AHEAD_MAX: u32 = 300;
 
-/// Reads a NUL-terminated name of a kernel algorithm: printable ASCII without blanks, perhaps empty.
+/// Reads a NUL-terminated name of a kernel algorithm: printable ASCII without blanks, perhaps
+/// empty.
 fn parse_name(field: &[u8]) -> Result<&str, WireError> {
     if field.len() > NAME_SIZE_MAX {
         return Err(WireError::BadName);

@@ -25,8 +25,10 @@ pub fn hidden_commands() -> String {
             .map(|c| c.name)
             .collect();
         for pair in names.chunks(2) {
-            let cells: String = pair.iter().map(|name| format!(" {name:<34}")).collect();
-            text.push_str(&format!("{cells}\n"));
+            for name in pair {
+                text.push_str(&format!(" {name:<34}"));
+            }
+            text.push('\n');
         }
         text.push('\n');
     }

@@ -31,7 +31,7 @@ pub fn code(version: &str) -> u32 {
         number(parts.next()),
     ) {
         (Some(major), Some(minor), Some(level)) => {
-            u32::from(major) << 16 | u32::from(minor) << 8 | u32::from(level)
+            (u32::from(major) << 16) | (u32::from(minor) << 8) | u32::from(level)
         }
         _ => 0,
     }

@@ -59,7 +59,7 @@ pub struct Options {
     /// The directory that keeps the last known size of backing devices.
     #[arg(long, value_name = "DIR")]
     pub var_lib_drbd: Option<PathBuf>,
-    /// DEVICE FORMAT META-DEV INDEX COMMAND [ARGS]
+    /// `DEVICE FORMAT META-DEV INDEX COMMAND [ARGS]`
     #[arg(value_name = "WORD")]
     pub words: Vec<OsString>,
 }

@@ -66,7 +66,7 @@ pub(crate) fn detect(head: &[u8]) -> Option<Signature> {
         return found("xfs filesystem", kib(be(head, 8, 8), be(head, 4, 4)));
     }
     if at(head, 0x8000, b"JFS1") {
-        let blocks = le32(head, 0x8008) | le32(head, 0x800c) << 32;
+        let blocks = le32(head, 0x8008) | (le32(head, 0x800c) << 32);
         return found("JFS filesystem", kib(blocks, le32(head, 0x8018)));
     }
     if at(head, 0x10034, b"ReIsErFs") || at(head, 0x10034, b"ReIsEr2Fs") {
@@ -86,14 +86,14 @@ fn le32(head: &[u8], offset: usize) -> u64 {
     bytes
         .iter()
         .rev()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+        .fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
 
 fn be(head: &[u8], offset: usize, len: usize) -> u64 {
     let bytes = head.get(offset..offset + len).unwrap_or_default();
     bytes
         .iter()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+        .fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
 
 /// `count` blocks of `size` bytes, in KiB; a size that makes no sense is larger than any device.

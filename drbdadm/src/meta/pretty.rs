@@ -10,7 +10,7 @@ pub(crate) fn from_kib(kib: u64) -> String {
     while value >= 10_000 {
         let Some(next) = units.next() else { break };
         unit = next;
-        value = (value >> 10) + (value >> 9 & 1);
+        value = (value >> 10) + ((value >> 9) & 1);
     }
     format!("{value} {unit}")
 }

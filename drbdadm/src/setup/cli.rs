@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! drbdsetup's command line as a clap definition: for completion scripts and man pages only.
 //!
-//! Parsing is [`super::getopt`]'s: its sentences and freedoms are part of the interface.
+//! Parsing is `getopt`'s: its sentences and freedoms are part of the interface.
 
 use super::command::{Command, HasValue, Object, COMMANDS};
 use clap::{Arg, ArgAction};

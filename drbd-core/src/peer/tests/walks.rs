@@ -339,12 +339,14 @@ fn mend(p: &mut Pair, volumes: u16) {
 }
 
 /// Walks the seeds; names the one that fails. With `SEED=n` in the environment only that one is
-/// walked, and every event is shown.
+/// walked, and every event is shown; with `SEEDS=n` so many are.
 fn seeds(count: u64, walk: impl Fn(u64)) {
-    if let Some(seed) = std::env::var("SEED").ok().and_then(|s| s.parse().ok()) {
+    let asked = |name: &str| std::env::var(name).ok().and_then(|s| s.parse().ok());
+    if let Some(seed) = asked("SEED") {
         walk(seed);
         return;
     }
+    let count = asked("SEEDS").unwrap_or(count);
     struct Here(u64);
     impl Drop for Here {
         fn drop(&mut self) {

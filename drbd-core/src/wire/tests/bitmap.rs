@@ -240,10 +240,12 @@ proptest! {
         for (plain, encoding, bytes, right_size) in packets {
             let before = cursor.position();
             let result = if plain {
-                let size = if right_size { cursor.plain_size(&agreed) as usize } else { bytes.len() };
+                let right = cursor.plain_size(&agreed) as usize;
+                let size = if right_size { right } else { bytes.len() };
                 cursor.take_plain(&vec![encoding; size], &agreed, &mut back)
             } else {
-                let code = CompressedBitmap { first: encoding & 1 != 0, pad: encoding & 7, code: &bytes };
+                let (first, pad) = (encoding & 1 != 0, encoding & 7);
+                let code = CompressedBitmap { first, pad, code: &bytes };
                 cursor.take_compressed(&code, &mut back)
             };
             prop_assert!(cursor.position() >= before && cursor.position() <= bits);

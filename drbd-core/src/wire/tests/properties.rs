@@ -440,7 +440,8 @@ proptest! {
                 prop_assert!(frame.consumed <= window.len());
                 if let Ok(packet) = Packet::decode(&frame, &there) {
                     prop_assert_eq!(packet.command(&there.agreed), frame.header.command);
-                    let expected = packet.data_size().map_or(0, |n| n + u32::from(there.digest_size));
+                    let digest = u32::from(there.digest_size);
+                    let expected = packet.data_size().map_or(0, |n| n + digest);
                     prop_assert_eq!(frame.bulk, expected);
                 }
             }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Golden bytes: every packet as it must look on the wire.
 //!
-//! The vectors are those of docs/protocol.md, "Examples"; what has no example there is worked out by
-//! hand from the tables.
+//! The vectors are those of docs/protocol.md, "Examples"; what has no example there is worked out
+//! by hand from the tables.
 
 use std::vec::Vec;
 
