@@ -175,9 +175,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         ));
         if let Some(v) = self.vol(i) {
             // Rule 34 takes the mark away that says that the bitmap counts. If the link broke
-            // before
-            // the sync has begun, the copies would then pass for equal. The sync itself puts the
-            // same sets right at its end.
+            // before the sync has begun, the copies would then pass for equal. The sync itself
+            // puts the same sets right at its end.
             if comparison.rule != 34 {
                 v.set_uuids(comparison.own);
             }
