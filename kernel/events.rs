@@ -2,10 +2,11 @@
 
 //! What listeners and the log hear when something changes (docs/interface.md, "Multicast events").
 //!
-//! Listeners hear of each object whose listed values have changed, in one batch per change. A change
+//! Listeners hear of each object whose listed values have changed, in one batch per change. A
+//! change
 //! of the whole connection comes as one effect per volume and one for the connection itself: it is
-//! held back until it is complete, see [`settle`]. Two families of messages go out, each numbered by
-//! itself: new-style ones about objects, and old-style ones about devices.
+//! held back until it is complete, see [`settle`]. Two families of messages go out, each numbered
+//! by itself: new-style ones about objects, and old-style ones about devices.
 //!
 //! Called under the owner's mutex: nothing here waits for it.
 
@@ -27,6 +28,7 @@ use crate::genl::status;
 use crate::log::{self, About};
 use crate::resource::Resource;
 use crate::sys::genl::Event;
+use crate::sys::memalloc::NoIo;
 use crate::vector;
 
 /// Numbers of the last messages; both begin behind 2.
@@ -285,6 +287,8 @@ fn multicast(
     counter: &AtomicU32,
     write: impl FnOnce(&mut Writer<'_>) -> Result<(), Overflow>,
 ) -> Result {
+    // Events go out one after the other: who writes memory out must not wait for who reclaims it.
+    let _noio = NoIo::enter();
     let sent = crate::family().multicast(|payload| {
         let seq = counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let head = Header::reply(minor, RetCode::NO_ERROR).to_bytes();

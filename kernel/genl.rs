@@ -6,10 +6,11 @@
 //! of [`drbd_core::admin`] and by commands to the resource's machine. The answer repeats the
 //! context of the request, holds what was asked for, and a text if there is one.
 //!
-//! Operations run in parallel; those of one resource one after the other, under its admin mutex.
+//! Operations run in parallel; those of one resource one after the other, see
+//! [`crate::turn`].
 
 use drbd_core::admin::{lookup, Answer, Denied, Info, Judged};
-use drbd_core::genl::context::{put_info_text, INFO_TEXT_MAX};
+use drbd_core::genl::context::{put_info_text, text, INFO_TEXT_MAX};
 use drbd_core::genl::op::{Op, OpKind};
 use drbd_core::genl::{
     attr, Audience, Context, ErrCode, Header, Needs, Nest, Style, TopLevel, Writer, HEADER_LEN,
@@ -21,7 +22,9 @@ use kernel::sync::Arc;
 use crate::device::Device;
 use crate::resource::Resource;
 use crate::sys::genl::{Admin, DumpMessage, Op as Entry, Request};
+use crate::sys::memalloc::NoIo;
 use crate::text::Text;
+use crate::turn::Taken;
 
 mod disk;
 mod dump;
@@ -43,6 +46,8 @@ impl Admin for Family {
     type Dump = dump::Dump;
 
     fn doit(&self, request: &Request<'_>, answer: &mut [u8]) -> Result<usize> {
+        // Locks that writing memory out may need are held over allocations here.
+        let _noio = NoIo::enter();
         let op = Op::from_number(request.command()).ok_or(EOPNOTSUPP)?;
         let (header, attributes) = Header::parse(request.payload()).map_err(|_| EINVAL)?;
         let sets = TopLevel::parse(attributes, Some(op.request_sets())).map_err(|_| EINVAL)?;
@@ -249,6 +254,25 @@ impl Call<'_> {
             .or_else(|| device.as_ref().map(|d| d.resource.clone()));
         self.device = device;
         Ok(())
+    }
+
+    /// Waits for our turn at a resource. What was looked up is still there then.
+    fn turn<'r>(&self, resource: &'r Arc<Resource>) -> Judged<Taken<'r>> {
+        let taken = match resource.admin().take() {
+            Ok(taken) => taken,
+            Err(_) => return Err(ErrCode::Intr.into()),
+        };
+        if !crate::registry().lists(resource) {
+            return Err(Answer::with(ErrCode::ResNotKnown, text::UNKNOWN_RESOURCE).into());
+        }
+        let gone = self.device.as_ref().is_some_and(|device| {
+            let there = resource.device(device.vnr);
+            !there.is_some_and(|d| Arc::ptr_eq(&d, device))
+        });
+        if gone {
+            return Err(Answer::with(ErrCode::MinorInvalid, text::UNKNOWN_MINOR).into());
+        }
+        Ok(taken)
     }
 
     /// The device; it was looked up if the operation needs it.

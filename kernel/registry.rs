@@ -71,6 +71,13 @@ impl Registry {
         Some(entry.resource.clone())
     }
 
+    /// Whether the resource was not taken out meanwhile. May sleep.
+    pub(crate) fn lists(&self, resource: &Arc<Resource>) -> bool {
+        let lists = self.lists.lock();
+        let same = |e: &Entry| Arc::ptr_eq(&e.resource, resource);
+        lists.resources.iter().any(same)
+    }
+
     /// The first resource for which `wanted` holds. May sleep.
     pub(crate) fn find(&self, wanted: impl Fn(&Resource) -> bool) -> Option<Arc<Resource>> {
         let lists = self.lists.lock();

@@ -182,23 +182,27 @@ impl Resource {
         }
         let epochs = EpochLog::new(EpochRing(ring));
         let flushes = KVec::with_capacity(64, GFP_KERNEL)?;
-        let owner = Owner {
+        let effects = KVec::with_capacity(256, GFP_KERNEL)?;
+        let later = KVec::with_capacity(16, GFP_KERNEL)?;
+        // These are large: they are made where they stay, not on the stack.
+        let shown = opts.clone();
+        let owner = init!(Owner {
             core: peer::Resource::new(Volumes(KVec::new())),
             net: None,
-            opts: opts.clone(),
+            opts,
             addresses: None,
-            effects: KVec::with_capacity(256, GFP_KERNEL)?,
-            later: KVec::with_capacity(16, GFP_KERNEL)?,
+            effects,
+            later,
             overflowed: false,
-        };
-        let view = View {
+        });
+        let view = init!(View {
             cstate: Conn::StandAlone,
             apv: 80,
             net: None,
             addresses: None,
-            opts,
+            opts: shown,
             volumes: KVec::new(),
-        };
+        });
         Arc::pin_init(
             pin_init!(Self {
                 name,
@@ -262,14 +266,20 @@ impl Resource {
         self.net_version.fetch_add(1, Ordering::Release);
     }
 
-    /// The network configuration, if it is newer than what `seen` names.
-    pub(crate) fn newer_net(&self, seen: &mut u32) -> Option<NetConf> {
+    /// Replaces the network configuration, if there is a newer one than what `seen` names; tells
+    /// whether there was.
+    pub(crate) fn renew_net(&self, seen: &mut u32, net: &mut NetConf) -> bool {
         let version = self.net_version.load(Ordering::Acquire);
         if version == *seen {
-            return None;
+            return false;
         }
         *seen = version;
-        self.view(|view| view.net.clone())
+        self.view(|view| {
+            if let Some(newer) = &view.net {
+                net.clone_from(newer);
+            }
+        });
+        true
     }
 
     /// Looks at the snapshot.

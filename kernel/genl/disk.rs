@@ -27,7 +27,7 @@ impl Call<'_> {
     pub(super) fn attach(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let resource = device.resource.clone();
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(&resource)?;
         if resource.state_of(device.vnr).disk > Disk::Diskless {
             return Ok(ErrCode::DiskConfigured.into());
         }
@@ -65,7 +65,7 @@ impl Call<'_> {
     pub(super) fn disk_options(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let resource = &device.resource;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(resource)?;
         let (volume, cstate) =
             resource.view(|view| (status::volume(view, device.vnr), view.cstate));
         let local = device
@@ -102,7 +102,7 @@ impl Call<'_> {
     pub(super) fn resize(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let resource = &device.resource;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(resource)?;
         let (volume, apv) = resource.view(|view| (status::volume(view, device.vnr), view.apv));
         disk::resize_parms(self.payload::<ResizeParms>(), &volume, apv)?;
         Ok(Answer::unbuilt_command("resize"))
@@ -117,7 +117,7 @@ impl Call<'_> {
         };
         let device = self.device()?;
         let resource = &device.resource;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(resource)?;
         let (volume, apv) = resource.view(|view| (status::volume(view, device.vnr), view.apv));
         disk::new_current_uuid(&volume, apv, clear)?;
         let command = Command::NewCurrentUuid {

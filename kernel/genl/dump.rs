@@ -2,7 +2,8 @@
 
 //! Dumps: everything of a kind, one object per message (docs/interface.md, "Dumps").
 //!
-//! A dump remembers how far it came, by the order of creation, the minor, or the volume number. What
+//! A dump remembers how far it came, by the order of creation, the minor, or the volume number.
+//! What
 //! is made or removed meanwhile may be missed. Only the initial state for event listeners is listed
 //! as a whole at its beginning.
 

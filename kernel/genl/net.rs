@@ -22,7 +22,7 @@ impl Call<'_> {
     #[inline(never)]
     pub(super) fn connect(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(&resource)?;
         let command = self.configure(&resource)?;
         events::connection_created(&resource);
         Ok(machine(resource.command(command)))
@@ -73,14 +73,14 @@ impl Call<'_> {
             None => false,
         };
         let resource = self.resource()?;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(&resource)?;
         Ok(disconnect(&resource, force))
     }
 
     #[inline(never)]
     pub(super) fn net_options(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(&resource)?;
         let volumes = policies(&resource).map_err(no_memory)?;
         let seen = resource.view(Seen::of);
         let established = seen.net.as_ref().zip(seen.established);
@@ -112,7 +112,7 @@ impl Call<'_> {
     }
 }
 
-/// Ends the connection. The caller holds the admin mutex.
+/// Ends the connection. It is the caller's turn.
 pub(super) fn disconnect(resource: &Arc<Resource>, force: bool) -> Answer {
     let answer = machine(resource.command(Command::Disconnect { force }));
     if answer.code.is_success() {
@@ -155,7 +155,7 @@ fn policies(resource: &Resource) -> Result<KVec<(Option<Fencing>, bool)>> {
     resource.view(|view| {
         for volume in &view.volumes {
             let fencing = volume.disk.as_ref().map(|disk| tell::fencing(disk.fencing));
-            // The admin mutex keeps volumes from being added meanwhile.
+            // It is our turn: nobody adds volumes meanwhile.
             list.push_within_capacity((fencing, volume.state.role == Role::Primary))?;
         }
         Ok(list)

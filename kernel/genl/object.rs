@@ -38,7 +38,7 @@ impl Call<'_> {
     #[inline(never)]
     pub(super) fn resource_options(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(&resource)?;
         let old = resource.view(|view| view.opts.clone());
         let defaults = self.header.sets_defaults();
         let new = create::changed_resource_options(&old, self.payload::<ResOpts>(), defaults)?;
@@ -53,7 +53,9 @@ impl Call<'_> {
     pub(super) fn new_minor(&mut self) -> Judged<Answer> {
         let (minor, vnr) = create::minor(self.header.minor, self.context.as_ref())?;
         let resource = self.resource()?;
-        let _admin = resource.admin().lock();
+        // The device may exist, or not any more.
+        self.device = None;
+        let _turn = self.turn(&resource)?;
         let _creation = crate::registry().creation();
         if let Some(device) = crate::registry().device(minor) {
             let same = Arc::ptr_eq(&device.resource, &resource) && device.vnr == vnr;
@@ -80,21 +82,21 @@ impl Call<'_> {
     #[inline(never)]
     pub(super) fn del_minor(&mut self) -> Judged<Answer> {
         let device = self.device()?;
-        let _admin = device.resource.admin().lock();
+        let _turn = self.turn(&device.resource)?;
         Ok(delete_minor(&device))
     }
 
     #[inline(never)]
     pub(super) fn del_resource(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(&resource)?;
         Ok(delete_resource(&resource))
     }
 
     #[inline(never)]
     pub(super) fn down(&mut self) -> Judged<Answer> {
         let resource = self.resource()?;
-        let _admin = resource.admin().lock();
+        let _turn = self.turn(&resource)?;
         for device in resource.devices().iter() {
             let answer = machine(resource.command(Command::Secondary(device.vnr)));
             if !answer.code.is_success() {
@@ -125,16 +127,9 @@ impl Call<'_> {
     }
 }
 
-/// Takes a device out, if it is Diskless and Secondary. The caller holds the admin mutex.
+/// Takes a device out, if it is Diskless and Secondary. It is the caller's turn.
 fn delete_minor(device: &Arc<Device>) -> Answer {
     let resource = &device.resource;
-    // Somebody may have been faster.
-    if !resource
-        .device(device.vnr)
-        .is_some_and(|d| Arc::ptr_eq(&d, device))
-    {
-        return ErrCode::MinorInvalid.into();
-    }
     let answer = machine(resource.command(Command::DeleteVolume(device.vnr)));
     if !answer.code.is_success() {
         return answer;
@@ -154,7 +149,7 @@ fn remove(device: &Arc<Device>) {
     crate::later().stop(device);
 }
 
-/// Takes a resource out, if nothing is left of it. The caller holds the admin mutex.
+/// Takes a resource out, if nothing is left of it. It is the caller's turn.
 fn delete_resource(resource: &Arc<Resource>) -> Answer {
     if resource.view(|view| view.cstate) > Conn::StandAlone {
         return ErrCode::NetConfigured.into();

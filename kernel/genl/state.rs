@@ -17,7 +17,7 @@ impl Call<'_> {
     /// One command of the machine about the device.
     pub(super) fn change(&self, command: impl FnOnce(u16) -> Command) -> Judged<Answer> {
         let device = self.device()?;
-        let _admin = device.resource.admin().lock();
+        let _turn = self.turn(&device.resource)?;
         Ok(machine(device.resource.command(command(device.vnr))))
     }
 
