@@ -36,25 +36,25 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
     let _noio = NoIo::enter();
     let _reserves = NoReclaim::enter();
     crate::sys::thread::set_real_time();
-    let Some(net) = resource.view(|v| v.net.clone()) else {
+    let Some(mut net) = resource.view(|v| v.net.clone()) else {
         return;
     };
-    if let Err(reason) = receive(resource, link, &net) {
+    if let Err(reason) = receive(resource, link, &mut net) {
         if !link.is_down() {
             resource.feed(Told::LinkBroken(reason));
         }
     }
 }
 
-fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &NetConf) -> Result<(), Conn> {
+fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &mut NetConf) -> Result<(), Conn> {
     let failed = |_: Error| Conn::NetworkFailure;
     let context = link.context(Which::Meta, Phase::Established);
     let mut buffer = ReadAhead::new(BUFFER).map_err(failed)?;
     let mut watch = Watch::new(net);
     let mut seen = resource.net_version.load(Ordering::Acquire).wrapping_sub(1);
     loop {
-        if let Some(net) = resource.newer_net(&mut seen) {
-            watch.set(&net);
+        if resource.renew_net(&mut seen, net) {
+            watch.set(net);
         }
         let framing = next_frame(buffer.window(), &context);
         let (consumed, packet) = match framing {

@@ -294,6 +294,7 @@ impl Seeker<'_> {
     }
 }
 
+#[inline(never)]
 fn establish(resource: &Arc<Resource>, stop: &Stop) -> Attempt {
     let Some((net, addresses)) = resource.view(|v| v.net.clone().zip(v.addresses)) else {
         return Attempt::Interrupted;
@@ -395,6 +396,7 @@ fn finish(seeker: &Seeker<'_>, data: &Socket, meta: &Socket, agreed: Agreed) -> 
 }
 
 /// A link lives: until somebody finds it broken.
+#[inline(never)]
 fn live(resource: &Arc<Resource>, link: Arc<Link>, resolve_conflicts: bool) {
     resource.set_link(Some(link.clone()));
     if resource.interrupted.load(Ordering::SeqCst) {

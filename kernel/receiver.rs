@@ -52,6 +52,7 @@ type Handled = Result<(), End>;
 const PROTOCOL_ERROR: End = End::Broken(Conn::ProtocolError);
 
 /// Reads packets until the link ends.
+#[inline(never)]
 pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
     let Some(net) = resource.view(|v| v.net.clone()) else {
         return;
@@ -95,9 +96,7 @@ impl Receiver<'_> {
             let frame = match next_frame(window, &self.context) {
                 Ok(Framing::NeedMore { total }) => {
                     self.read_more(buffer, total)?;
-                    if let Some(net) = self.resource.newer_net(&mut self.seen) {
-                        self.net = net;
-                    }
+                    self.resource.renew_net(&mut self.seen, &mut self.net);
                     continue;
                 }
                 Ok(Framing::Packet(frame)) => frame,
@@ -186,15 +185,7 @@ impl Receiver<'_> {
             }
             Packet::Protocol(p) => self.protocol(&p),
             Packet::ProtocolUpdate(p) => {
-                let Some(new) = settings::adopted(&self.net, &p) else {
-                    log!(
-                        Level::Error,
-                        **resource,
-                        "the peer's settings are not built into this module yet"
-                    );
-                    return Err(PROTOCOL_ERROR);
-                };
-                resource.change_net(new);
+                return self.protocol_update(&p);
             }
             Packet::SyncParam(p) => {
                 let compatible = settings::same_algorithms(&self.net, &p);
@@ -212,6 +203,21 @@ impl Receiver<'_> {
         Ok(())
     }
 
+    #[inline(never)]
+    fn protocol_update(&mut self, p: &ProtocolSettings<'_>) -> Handled {
+        let Some(new) = settings::adopted(&self.net, p) else {
+            log!(
+                Level::Error,
+                **self.resource,
+                "the peer's settings are not built into this module yet"
+            );
+            return Err(PROTOCOL_ERROR);
+        };
+        self.resource.change_net(new);
+        Ok(())
+    }
+
+    #[inline(never)]
     fn protocol(&mut self, p: &ProtocolSettings<'_>) {
         if let Some(what) = settings::incompatible_setting(&self.net, p) {
             log!(

@@ -112,9 +112,7 @@ impl<'a> Sender<'a> {
             if link.is_down() {
                 return Ok(());
             }
-            if let Some(net) = resource.newer_net(&mut self.seen) {
-                self.net = net;
-            }
+            resource.renew_net(&mut self.seen, &mut self.net);
             // What was queued after an answer was pushed is behind it on the wire.
             let batch = resource.plane.queue.take_all();
             for bio in link.read.take_all() {

@@ -5,7 +5,6 @@
 //! They are defined in C (`shim_params.c`): `module!` has neither strings nor parameters that can
 //! be changed later.
 
-
 use super::ffi;
 
 /// Bytes of the helper program's name, with the terminating zero.
