@@ -3,7 +3,8 @@
 //! Handlers in user space (docs/interface.md, "Usermode helper").
 //!
 //! A handler runs on a work queue of its own, never under a lock: it may ask for the status of the
-//! resource, or configure it, and it may take minutes. What it said goes to the machine as an event.
+//! resource, or configure it, and it may take minutes. What it said goes to the machine as an
+//! event.
 
 use core::fmt::Display;
 use drbd_core::admin::handler::{CallLine, PeerAddress, PeerFamily, WaitStatus, ENVIRONMENT};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The progress of a resync, for those who watch: rolling marks, from which speeds are computed, and
-//! events for old-style listeners.
+//! The progress of a resync, for those who watch: rolling marks, from which speeds are computed,
+//! and events for old-style listeners.
 //!
 //! While a resync runs, a work item looks at the bitmap every two seconds. Nothing is counted where
 //! blocks move.

@@ -24,8 +24,8 @@ use super::{
 /// # Invariants
 ///
 /// `first` points into an array of `bio_vec`s that stays valid and unchanged during `'a`; from it
-/// on there are at least `skip + len` bytes, of which the first `skip` lie in `*first`. No `bio_vec`
-/// among these is empty.
+/// on there are at least `skip + len` bytes, of which the first `skip` lie in `*first`. No
+/// `bio_vec` among these is empty.
 #[derive(Clone, Copy)]
 pub(crate) struct Data<'a> {
     first: *const bindings::bio_vec,

@@ -3,8 +3,8 @@
 //! Our disks: block devices that other code reads and writes.
 //!
 //! A [`Disk`] is bio based: what is submitted to it comes to [`DiskOps::submit_bio`], split to the
-//! limits, without tags or a queue of our own. The disk keeps its [`DiskOps`] object alive until the
-//! last opener is gone, which may be later than its removal.
+//! limits, without tags or a queue of our own. The disk keeps its [`DiskOps`] object alive until
+//! the last opener is gone, which may be later than its removal.
 //!
 //! None of the calls here may be made under a lock that `open` or `submit_bio` take: they sleep,
 //! call udev, and wait for openers.
@@ -122,8 +122,8 @@ unsafe impl<T: DiskOps> Send for Disk<T> {}
 unsafe impl<T: DiskOps> Sync for Disk<T> {}
 
 impl<T: DiskOps> Disk<T> {
-    /// Adds a disk: without partitions, of size 0, write-protected. Its name comes from `fmt!(...)`.
-    /// `submit_bio` and `open` may be called before this returns. May sleep.
+    /// Adds a disk: without partitions, of size 0, write-protected. Its name comes from
+    /// `fmt!(...)`. `submit_bio` and `open` may be called before this returns. May sleep.
     pub(crate) fn add(
         major: &Major,
         minor: u32,

@@ -243,8 +243,8 @@ impl<A: Admin> Family<A> {
     }
 
     /// Sends an event to all that listen, in the first network namespace. `write` gets a buffer for
-    /// the payload and gives the event; it runs under the lock that keeps events in order, and isn't
-    /// called if nobody listens. Gives whether somebody does. May sleep.
+    /// the payload and gives the event; it runs under the lock that keeps events in order, and
+    /// isn't called if nobody listens. Gives whether somebody does. May sleep.
     pub(crate) fn multicast(&self, write: impl FnOnce(&mut [u8]) -> Result<Event>) -> Result<bool> {
         let registered = self.registered.lock();
         if !*registered || !self.has_listeners() {

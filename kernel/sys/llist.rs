@@ -185,11 +185,19 @@ where
 }
 
 // SAFETY: The list hands objects from one thread to another, as sending the pointer does.
-unsafe impl<P: OwningPointer + Send, const ID: u64> Send for LList<P, ID> where P::Target: Linked<ID>
-{}
+unsafe impl<P, const ID: u64> Send for LList<P, ID>
+where
+    P: OwningPointer + Send,
+    P::Target: Linked<ID>,
+{
+}
 // SAFETY: As above; the head is atomic.
-unsafe impl<P: OwningPointer + Send, const ID: u64> Sync for LList<P, ID> where P::Target: Linked<ID>
-{}
+unsafe impl<P, const ID: u64> Sync for LList<P, ID>
+where
+    P: OwningPointer + Send,
+    P::Target: Linked<ID>,
+{
+}
 
 /// The link of an object.
 fn link_of<T: Linked<ID>, const ID: u64>(object: *const T) -> *mut Link {
@@ -303,8 +311,12 @@ where
 }
 
 // SAFETY: It owns objects, like the pointers themselves.
-unsafe impl<P: OwningPointer + Send, const ID: u64> Send for Batch<P, ID> where P::Target: Linked<ID>
-{}
+unsafe impl<P, const ID: u64> Send for Batch<P, ID>
+where
+    P: OwningPointer + Send,
+    P::Target: Linked<ID>,
+{
+}
 
 impl<P, const ID: u64> Batch<P, ID>
 where

@@ -3,7 +3,8 @@
 //! Pages that we own.
 //!
 //! [`OwnedPage`] is a page of bytes, as metadata I/O uses it; [`WordPage`] is a page of atomic
-//! words, as the bitmap uses it: bits are set and cleared in it while a copy of it is being written.
+//! words, as the bitmap uses it: bits are set and cleared in it while a copy of it is being
+//! written.
 //!
 //! C headers: `include/linux/gfp.h`, `include/linux/mm.h`
 

@@ -223,8 +223,8 @@ impl Socket {
         to_result(unsafe { bindings::kernel_listen(self.as_raw(), backlog as c_int) })
     }
 
-    /// Takes the next peer that has connected. Sleeps for as long as the receive time-out says, then
-    /// fails with `EAGAIN`; fails with `EINVAL` when the socket was shut down.
+    /// Takes the next peer that has connected. Sleeps for as long as the receive time-out says,
+    /// then fails with `EAGAIN`; fails with `EINVAL` when the socket was shut down.
     pub(crate) fn accept(&self) -> Result<Self> {
         let mut socket = core::ptr::null_mut();
         // SAFETY: By the type invariant the socket exists; the result is ours.

@@ -2,7 +2,8 @@
 
 //! Kernel threads with an owned body.
 //!
-//! A [`Thread`] runs a closure. Dropping it (or [`Thread::stop`]) asks the closure to end, wakes it,
+//! A [`Thread`] runs a closure. Dropping it (or [`Thread::stop`]) asks the closure to end, wakes
+//! it,
 //! and waits until it has ended. The closure sees the request through its [`Stop`]: it has to look
 //! at [`Stop::requested`] in every loop and in every condition that it waits for. A thread that
 //! sleeps in a socket call is woken by shutting the socket down, not by a signal.

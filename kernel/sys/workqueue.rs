@@ -3,8 +3,8 @@
 //! Work queues of our own.
 //!
 //! Work that memory reclaim may have to wait for must not run on the system's queues: each
-//! [`Workqueue`] has a rescuer thread, and so goes on when no thread can be made. The work items are
-//! those of the `kernel` crate: a `Work` field in an object that lives in an [`Arc`].
+//! [`Workqueue`] has a rescuer thread, and so goes on when no thread can be made. The work items
+//! are those of the `kernel` crate: a `Work` field in an object that lives in an [`Arc`].
 //!
 //! Dropping a queue first does all work that is queued. Items that queue themselves again must be
 //! stopped before; delayed ones with [`cancel_delayed_sync`].
@@ -88,8 +88,8 @@ impl Workqueue {
         unsafe { bindings::__flush_workqueue(self.queue.as_ptr()) };
     }
 
-    /// Queues delayed work, or moves its time if it is queued already: `delay` ticks from now. Tells
-    /// whether it was queued already. Any context.
+    /// Queues delayed work, or moves its time if it is queued already: `delay` ticks from now.
+    /// Tells whether it was queued already. Any context.
     #[cfg(DRBD_SELFTEST)]
     pub(crate) fn modify_delayed<T, const ID: u64>(&self, item: Arc<T>, delay: Jiffies) -> bool
     where

@@ -14,6 +14,9 @@ use crate::stack::{assert_module, Build, Implementation, Stack, MODULE};
 /// The nodes' names and addresses.
 const NODES: [(&str, &str); 2] = [("alpha", "10.0.0.1/24"), ("beta", "10.0.0.2/24")];
 
+/// How often a machine is switched on before it counts as broken.
+const BOOTS: u32 = 3;
+
 /// How a lab is set up.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -92,8 +95,19 @@ impl Lab {
         )
     }
 
+    /// Waits for the boot and installs the node's stack.
+    ///
+    /// An emulated machine on a busy host may get stuck while the kernel measures its clocks,
+    /// long before anything of a scenario runs: it is switched off and on again then.
     fn welcome(&self, node: &Node, machine: Machine) -> Result<()> {
-        node.attach(machine)?;
+        let mut result = node.attach(machine);
+        for again in 1..BOOTS {
+            let Err(error) = result else { break };
+            eprintln!("drbd-lab: boot {again} of {}: {error}", node.name());
+            node.pull_the_plug();
+            result = node.attach(self.start(node)?);
+        }
+        result?;
         if self.nodes.len() > 1 {
             let hosts: Vec<String> = NODES
                 .iter()
@@ -157,7 +171,8 @@ impl Lab {
 /// When it does not load, or another one is loaded.
 pub fn load_module(node: &Node) -> Result<()> {
     match node.stack().module {
-        Implementation::Ours => node.sh(&format!("insmod {MODULE}"))?,
+        // A tool that asked for the netlink family may have had it loaded.
+        Implementation::Ours => node.sh(&format!("test -e /sys/module/drbd || insmod {MODULE}"))?,
         Implementation::C => node.sh("modprobe drbd")?,
     };
     assert_module(node)

@@ -231,7 +231,8 @@ fn kernel_command_line(place: &Place) -> String {
         "loglevel=5".into(),
         "net.ifnames=0".into(),
         "mitigations=off".into(),
-        // On a busy host the timer may miss its ticks while the kernel tests it.
+        // On a busy host the timer may miss its ticks while the kernel tests it, or measures the
+        // other clock by it.
         "no_timer_check".into(),
         // A panic ends QEMU (-no-reboot), so the lab sees it at once.
         "panic=-1".into(),

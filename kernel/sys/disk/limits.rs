@@ -65,8 +65,8 @@ impl Limits {
         self.0.seg_boundary_mask = (kernel::page::PAGE_SIZE as u64).wrapping_sub(1) as usize;
     }
 
-    /// What the disk does: a volatile cache, single writes through it, rotating platters. Pages stay
-    /// as they are while they are written, always: we send them to the peer, too.
+    /// What the disk does: a volatile cache, single writes through it, rotating platters. Pages
+    /// stay as they are while they are written, always: we send them to the peer, too.
     pub(crate) fn set_features(&mut self, write_cache: bool, fua: bool, rotational: bool) {
         let mut features = STABLE_WRITES;
         if write_cache {
