@@ -165,6 +165,25 @@ impl Lab {
     }
 }
 
+impl Drop for Lab {
+    /// Removes what is large; logs and lists of commands stay. `DRBD_LAB_KEEP` set keeps all.
+    fn drop(&mut self) {
+        for node in &self.nodes {
+            node.pull_the_plug();
+        }
+        if std::env::var_os("DRBD_LAB_KEEP").is_some() {
+            return;
+        }
+        // What can't be removed only takes room.
+        let _ = fs::remove_file(&self.initramfs);
+        for node in &self.nodes {
+            for index in 0..self.setup.hardware.disks_mib.len() {
+                let _ = fs::remove_file(node.place().disk(index));
+            }
+        }
+    }
+}
+
 /// Loads the module of the node's stack and makes sure that it is the one.
 ///
 /// # Errors

@@ -262,7 +262,11 @@ fn disk(command: &mut Command, serial: &str, path: &Path, read_only: bool) {
     command.arg("-blockdev").arg(node.to_string());
     command
         .arg("-device")
-        .arg(format!("virtio-blk-pci,drive={serial},serial={serial}"));
+        // A full disk of the host is an I/O error in the guest; by default QEMU would stop the
+        // machine without a word.
+        .arg(format!(
+            "virtio-blk-pci,drive={serial},serial={serial},werror=report,rerror=report"
+        ));
 }
 
 /// A cable is a pair of datagram sockets: nothing of it touches the host's network.
