@@ -405,7 +405,7 @@ fn settings_of_a_connection() {
         verify_alg: text("crc32c"),
         integrity_alg: text("crc32c"),
         cram_hmac_alg: text("sha1"),
-        tentative: true,
+        cong_extents: 500,
         ..NetConf::default()
     };
     assert_eq!(connect(&all).0, 144);
@@ -427,7 +427,7 @@ fn settings_of_a_connection() {
         connect(&fewer),
         (
             162,
-            "tentative: this setting is not built into this module yet".into()
+            "congestion-extents: this setting is not built into this module yet".into()
         )
     );
 }

@@ -61,21 +61,13 @@ const GATES: &[Gate] = &[
     gate(NET, 3, &[0], ErrCode::IntegrityAlg),
     gate(NET, 4, &[0], ErrCode::VerifyAlg),
     gate(NET, 5, &[0], ErrCode::CsumsAlg),
-    // net: after-sb-0pri, after-sb-1pri, after-sb-2pri, rr-conflict; other than disconnect
-    gate(NET, 17, &[0], ErrCode::InvalidRequest),
-    gate(NET, 18, &[0], ErrCode::InvalidRequest),
-    gate(NET, 19, &[0], ErrCode::InvalidRequest),
-    gate(NET, 20, &[0], ErrCode::InvalidRequest),
     // net: on-congestion, congestion-fill, congestion-extents
     gate(NET, 21, &[0], ErrCode::InvalidRequest),
     gate(NET, 22, &[0], ErrCode::InvalidRequest),
     gate(NET, 23, &[1237], ErrCode::InvalidRequest),
-    // net: allow-two-primaries
+    // net: allow-two-primaries. after-sb-2pri is stored and told to the peer all the same: two
+    // Primaries that meet are told apart by the state check, whatever the policy says.
     gate(NET, 24, &[0], ErrCode::InvalidRequest),
-    // net: always-asbp
-    gate(NET, 27, &[0], ErrCode::InvalidRequest),
-    // net: tentative
-    gate(NET, 28, &[0], ErrCode::InvalidRequest),
     // net: csums-after-crash-only
     gate(NET, 33, &[0], ErrCode::InvalidRequest),
     // net: alternate-address, alternate-peer-address

@@ -7,7 +7,7 @@ use super::{
     disk::DISK_OPTION_ORDER,
     net::{NetSituation, CONNECT_OPTION_ORDER, NET_OPTION_ORDER},
     resource::RESOURCE_OPTION_ORDER,
-    words::{Fencing, OnCongestion, Protocol},
+    words::{AfterSb0p, AfterSb1p, AfterSb2p, Fencing, OnCongestion, Protocol, RrConflict},
     *,
 };
 use crate::genl::{ErrCode, Kind, Nest, ResizeParms, Text};
@@ -133,6 +133,12 @@ fn gates() {
         cram_hmac_alg: Text::new(b"sha1").expect("short"),
         on_congestion: OnCongestion::PullAhead,
         discard_my_data: true,
+        tentative: true,
+        after_sb_0p: AfterSb0p::DiscardLeastChanges,
+        after_sb_1p: AfterSb1p::ViolentlyAs0p,
+        after_sb_2p: AfterSb2p::CallPriLostAfterSb,
+        rr_conflict: RrConflict::CallPriLost,
+        always_asbp: true,
         ..NetConf::default()
     };
     let names: Vec<_> = unbuilt(&net).map(|unbuilt| unbuilt.option).collect();

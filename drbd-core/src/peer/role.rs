@@ -138,7 +138,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.publish_read_only(i, false, d);
     }
 
-    fn after_demotion(&mut self, i: usize, d: &mut dyn Driver) {
+    pub(super) fn after_demotion(&mut self, i: usize, d: &mut dyn Driver) {
         if let Some(v) = self.vol(i) {
             if let Some(mut u) = v.uuids() {
                 u.set_primary(false);

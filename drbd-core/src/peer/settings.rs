@@ -22,8 +22,13 @@ pub fn net_settings(net: &NetConf) -> NetSettings {
     NetSettings {
         two_primaries: net.two_primaries,
         verify_alg: !name(&net.verify_alg).is_empty(),
-        // The gate refuses every other policy until they are built.
-        split_brain: Policies::default(),
+        split_brain: Policies {
+            no_primary: net.after_sb_0p.into(),
+            one_primary: net.after_sb_1p.into(),
+            two_primaries: net.after_sb_2p.into(),
+            rr_conflict: net.rr_conflict.into(),
+            always_asbp: net.always_asbp,
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use super::machine::{Resource, Step};
 use super::volume::Volume;
 use crate::state::received::{receive, Arrival, Next, ReceiveFacts, Received};
 use crate::state::resync::End;
-use crate::state::{Change, Conn, DeviceState, Disk, LogEvent, Mode, Role};
+use crate::state::{propose, Change, Conn, DeviceState, Disk, LogEvent, Mode, Role};
 use crate::uuid::{self, Decision, Note, Outcome, Plan, Situation, UuidFlags, UuidSet};
 use crate::wire::{FeatureFlags, Uuids};
 
@@ -155,7 +155,13 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             resolve_conflicts: link.resolve_conflicts,
             policies,
             dry_run: self.dry_run || link.peer_dry_run,
-            can_demote: false,
+            can_demote: propose(
+                &self.facts(i, d),
+                &self.state(i),
+                &Change::role(Role::Secondary),
+                Mode::Soft,
+            )
+            .is_ok(),
         };
         let Decision {
             comparison,
@@ -191,7 +197,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                     });
                 }
                 Note::Demote => {
-                    let _ = self.change(i, Change::role(Role::Secondary), Mode::Soft, d);
+                    // Possible only when a disk comes while the link is up: as long as
+                    // parameters are exchanged a demotion is refused, as it is in the C driver.
+                    let demoted = self.change(i, Change::role(Role::Secondary), Mode::Soft, d);
+                    if demoted.is_ok() {
+                        self.after_demotion(i, d);
+                    }
                 }
                 other => d.perform(Effect::Log(vnr, LogLine::HandshakeNote(other))),
             }

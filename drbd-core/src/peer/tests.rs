@@ -4,5 +4,6 @@
 
 mod faults;
 mod pair;
+mod split;
 mod traces;
 mod walks;

@@ -62,6 +62,8 @@ pub(crate) struct World {
     pub(crate) resync: BTreeMap<u16, Side>,
     pub(crate) policy: BTreeMap<u16, Policy>,
     pub(crate) lost_requests: u32,
+    /// The handlers that were called, but those around a resync.
+    pub(crate) helped: Vec<&'static str>,
     /// Exit code of `fence-peer`.
     pub(crate) fence_exit: u8,
     seed: u64,
@@ -75,6 +77,8 @@ pub(crate) struct Node {
     pub(crate) disk: BTreeMap<u16, Durable>,
     pub(crate) store: Store,
     pub(crate) fencing: Fencing,
+    /// What the configuration says of split brains.
+    pub(crate) policies: crate::uuid::Policies,
     /// The power goes after so many more effects.
     pub(crate) power: Option<u32>,
     /// Shows events and effects.
@@ -125,6 +129,7 @@ impl Node {
             disk: BTreeMap::new(),
             store: Store::default(),
             fencing: Fencing::DontCare,
+            policies: crate::uuid::Policies::default(),
             power: None,
             trace: std::env::var_os("SEED").is_some(),
             name: (seed + 1) % 2,
@@ -235,6 +240,9 @@ impl Node {
                 self.w.bits.remove(&vnr);
             }
             Effect::Help { vnr, helper } => {
+                if let HelperCall::Notice(_) = helper {
+                    self.w.helped.push(helper.as_str());
+                }
                 let exit = match helper {
                     HelperCall::FencePeer => self.w.fence_exit,
                     _ => 0,
@@ -354,7 +362,10 @@ impl Node {
     }
 
     pub(crate) fn connect(&mut self, discard_my_data: bool) -> i32 {
-        self.r.net = Some(NetSettings::default());
+        self.r.net = Some(NetSettings {
+            split_brain: self.policies,
+            ..NetSettings::default()
+        });
         let command = Command::Connect {
             discard_my_data,
             dry_run: false,
