@@ -9,7 +9,7 @@ use crate::image::Image;
 use crate::machine::{Hardware, Machine, Place};
 use crate::node::Node;
 use crate::paths::SocketFolder;
-use crate::stack::{assert_module, Build, Implementation, Stack, MODULE};
+use crate::stack::{assert_module, uninstall, Build, Implementation, Stack, MODULE};
 
 /// The nodes' names and addresses.
 const NODES: [(&str, &str); 2] = [("alpha", "10.0.0.1/24"), ("beta", "10.0.0.2/24")];
@@ -132,6 +132,17 @@ impl Lab {
     pub fn power_on(&self, node: &Node) -> Result<()> {
         let machine = self.start(node)?;
         self.welcome(node, machine)
+    }
+
+    /// Puts another stack on a node that has no module loaded. It stays, also over
+    /// [`Lab::power_on`], until the next call.
+    ///
+    /// # Errors
+    /// When a module is loaded, or the node refuses a step.
+    pub fn change_stack(&self, node: &Node, stack: Stack) -> Result<()> {
+        uninstall(node)?;
+        node.set_stack(stack);
+        stack.install(node, &self.setup.build)
     }
 
     /// Both nodes: alpha and beta.

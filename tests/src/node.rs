@@ -33,7 +33,7 @@ struct Running {
 /// A node of the lab.
 pub struct Node {
     place: Place,
-    stack: Stack,
+    stack: Mutex<Stack>,
     running: Mutex<Option<Running>>,
     born: Instant,
     /// Where in the console file the log of the current scenario begins, and what it may hold.
@@ -61,7 +61,7 @@ impl Node {
     pub fn new(place: Place, stack: Stack) -> Self {
         Self {
             place,
-            stack,
+            stack: Mutex::new(stack),
             running: Mutex::new(None),
             born: Instant::now(),
             log: Mutex::new((0, Vec::new())),
@@ -83,7 +83,12 @@ impl Node {
     /// What runs on it.
     #[must_use]
     pub fn stack(&self) -> Stack {
-        self.stack
+        *locked(&self.stack)
+    }
+
+    /// Says what runs on it from now on; [`Stack::install`] makes it true.
+    pub(crate) fn set_stack(&self, stack: Stack) {
+        *locked(&self.stack) = stack;
     }
 
     /// Its files on the host.

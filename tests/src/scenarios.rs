@@ -9,6 +9,7 @@ pub mod metadata;
 pub mod module;
 pub mod proc;
 pub mod refusals;
+pub mod rolling;
 pub mod steps;
 pub mod stress;
 pub mod tutorial;
@@ -117,6 +118,7 @@ pub fn all() -> Vec<Scenario> {
         metadata::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
         stress::SCENARIOS.as_slice(),
+        rolling::SCENARIOS.as_slice(),
     ]
     .concat()
 }

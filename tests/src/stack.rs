@@ -163,6 +163,21 @@ impl Stack {
     }
 }
 
+/// Takes off what [`Stack::install`] of another stack put on the node: the stock tools are back,
+/// and `modprobe` finds the driver of the kernel. Nothing of DRBD may be loaded.
+///
+/// # Errors
+/// When a module is loaded, or the node refuses a step.
+pub fn uninstall(node: &Node) -> Result<()> {
+    node.sh("! test -e /sys/module/drbd && rm -f /etc/modprobe.d/lab-drbd.conf")?;
+    for tool in TOOLS {
+        node.sh(&format!(
+            "rm -f /usr/sbin/{tool} && cp {STOCK_TOOLS}/{tool} /usr/sbin/{tool}"
+        ))?;
+    }
+    Ok(())
+}
+
 /// Our tools replace the stock ones: the kernel calls `/sbin/drbdadm` by its path, and so do the
 /// udev rules and the init script.
 fn install_tools(node: &Node, folder: &Path) -> Result<()> {

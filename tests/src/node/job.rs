@@ -146,7 +146,7 @@ impl<'a> Job<'a> {
         &mut self,
         what: &str,
         limit: Duration,
-        enough: impl Fn(&Output) -> bool,
+        mut enough: impl FnMut(&Output) -> bool,
     ) -> Result<Output> {
         let start = Instant::now();
         while !enough(&self.output) {
