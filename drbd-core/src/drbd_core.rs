@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod al;
 pub mod bitmap;
 pub mod config;
 pub mod genl;
