@@ -10,6 +10,7 @@ pub mod module;
 pub mod proc;
 pub mod refusals;
 pub mod rolling;
+pub mod split;
 pub mod steps;
 pub mod stress;
 pub mod tutorial;
@@ -117,6 +118,7 @@ pub fn all() -> Vec<Scenario> {
         refusals::SCENARIOS.as_slice(),
         metadata::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
+        split::SCENARIOS.as_slice(),
         stress::SCENARIOS.as_slice(),
         rolling::SCENARIOS.as_slice(),
     ]
