@@ -419,6 +419,8 @@ fn live(resource: &Arc<Resource>, link: Arc<Link>, resolve_conflicts: bool) {
     drop(threads);
     crate::peer_io::wait_until_quiet(resource, &link);
     resource.set_link(None);
+    // Since the link was found broken nothing is queued for it.
+    crate::perform::forget_link(resource);
 }
 
 fn spawn(resource: &Arc<Resource>, link: &Arc<Link>) -> Result<[Thread; 3]> {

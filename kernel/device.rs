@@ -117,6 +117,8 @@ pub(crate) struct Device {
     pub(crate) resync: SpinLockIrq<crate::resync::State>,
     /// An I/O error to be told to the owner: bit 0 read, bit 1 write.
     errors: AtomicU32,
+    /// Requests that the disk has failed and that have not heard of it.
+    failed_writes: AtomicU32,
     /// Woken when local I/O ends.
     #[pin]
     pub(crate) idle: WaitQueue,
@@ -230,6 +232,7 @@ impl WorkItem<0> for Device {
     /// What irq context or a submitter left to be done.
     fn run(this: Arc<Self>) {
         this.report_errors();
+        this.end_failed_writes();
         crate::resync::retry_parked(&this);
         for bio in this.failed_reads.take_all() {
             this.retry_read(bio);
@@ -265,6 +268,7 @@ impl Device {
                 parked_reads: LList::new(),
                 resync <- new_spinlock_irq!(resync, "drbd_resync"),
                 errors: AtomicU32::new(0),
+                failed_writes: AtomicU32::new(0),
                 idle <- new_wait_queue!("drbd_idle"),
                 face <- new_spinlock_irq!(Face::default(), "drbd_face"),
                 work <- new_work!("drbd_device"),
@@ -512,6 +516,32 @@ impl Device {
         }
     }
 
+    /// The local disk has failed a write or a flush: the request hears of it when the owner has.
+    /// Any context.
+    pub(crate) fn local_write_failed(self: &Arc<Self>, slot: SlotId) {
+        self.local_error(true);
+        self.request_event(slot, Event::LocalFailed);
+        self.failed_writes.fetch_add(1, Ordering::AcqRel);
+        self.kick();
+    }
+
+    /// The owner knows of the errors there were: the requests go on without the disk. Tasks only.
+    fn end_failed_writes(self: &Arc<Self>) {
+        if self.failed_writes.swap(0, Ordering::AcqRel) == 0 {
+            return;
+        }
+        let table = self.resource.plane.table();
+        for slot in table.in_use() {
+            let here = table.subject(slot).is_some_and(|s| s.volume == self.vnr);
+            let failed = table.word(slot).is_some_and(|w| w.local_failure_untold());
+            if here && failed {
+                self.request_event(slot, Event::Local { ok: false });
+                // The disk goes when what it failed is marked out of sync.
+                self.local_done();
+            }
+        }
+    }
+
     /// An event happens to a request that may be any. Any context.
     pub(crate) fn request_event(self: &Arc<Self>, slot: SlotId, event: Event) {
         let frozen = self.policy().frozen;
@@ -535,6 +565,16 @@ impl Device {
         }
         if duties.close_epoch {
             self.resource.close_epoch(plane.table().epoch(slot));
+        }
+        if duties.retry {
+            let tickets = plane.take_tickets(slot);
+            if let Some((upper, started)) = plane.take_upper(slot) {
+                upper.end_accounting(started);
+                self.counters.ap_bio.fetch_sub(1, Ordering::Relaxed);
+                self.park(upper);
+            }
+            self.release_range(tickets);
+            self.kick();
         }
         if let Some(outcome) = duties.complete {
             let tickets = plane.take_tickets(slot);
@@ -588,7 +628,11 @@ impl Device {
     fn retry_read(self: &Arc<Self>, upper: UpperBio) {
         let srcu = crate::srcu();
         let _guard = srcu.read_lock();
-        if self.policy().remote_read {
+        let policy = self.policy();
+        if policy.parked {
+            // The disk may come back, or the peer.
+            self.park(upper);
+        } else if policy.remote_read {
             self.remote_read(upper);
         } else {
             upper.end(Status::IO_ERROR);

@@ -96,10 +96,16 @@ pub(crate) fn perform(
             crate::events::conn_changed(resource, old, new);
         }
         Effect::CloseEpoch => resource.close_open_epoch(),
-        Effect::Requests(LogEvent::ConnectionLostWhilePending | LogEvent::AbortDiskIo) => {
-            lose_requests(resource);
-        }
-        Effect::Requests(LogEvent::Resend | LogEvent::RestartFrozenDiskIo) => thaw(resource),
+        Effect::Requests(event) => each_request(
+            resource,
+            match event {
+                LogEvent::ConnectionLostWhilePending | LogEvent::AbortDiskIo => {
+                    Told::ConnectionLost
+                }
+                LogEvent::Resend | LogEvent::RestartFrozenDiskIo => Told::Retry,
+                LogEvent::Thaw => Told::Thawed,
+            },
+        ),
         Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),
         Effect::SetAllBits { vnr, report } => {
             let ok = set_all_bits(resource, owner, vnr).is_ok();
@@ -209,8 +215,9 @@ fn publish(device: &Arc<Device>, owner: &Owner, state: &DeviceState) {
     device.publish(Policy::of(state, &facts));
 }
 
-/// The link is gone: nothing of it counts any more.
-pub(crate) fn lose_requests(resource: &Arc<Resource>) {
+/// The threads of a link are gone: nothing is sent any more of what was queued for it, and no
+/// barrier ack will come. What becomes of the requests is the machine's to say.
+pub(crate) fn forget_link(resource: &Arc<Resource>) {
     for item in resource.plane.queue.take_all() {
         let slot = match &item.kind {
             Kind::Write { slot, .. } | Kind::Read { slot } | Kind::Flush { slot } => *slot,
@@ -225,11 +232,6 @@ pub(crate) fn lose_requests(resource: &Arc<Resource>) {
     for device in resource.devices().iter() {
         device.counters.ap_pending.store(0, Ordering::Relaxed);
     }
-    each_request(resource, Told::ConnectionLost);
-}
-
-fn thaw(resource: &Arc<Resource>) {
-    each_request(resource, Told::Thawed);
 }
 
 #[inline(never)]

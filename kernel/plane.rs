@@ -90,10 +90,12 @@ impl EndIo for Req {
         match &bio.kind {
             Kind::Write { slot, .. } | Kind::Flush { slot } => {
                 if !status.is_ok() {
-                    device.local_error(true);
+                    // The owner hears of it first: it may be that I/O is suspended for it.
+                    device.local_write_failed(*slot);
+                    return;
                 }
                 device.local_done();
-                device.request_event(*slot, Event::Local { ok: status.is_ok() });
+                device.request_event(*slot, Event::Local { ok: true });
             }
             Kind::LocalRead { upper, started } => {
                 device.local_done();

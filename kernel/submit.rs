@@ -200,7 +200,15 @@ impl Device {
             bytes: bio.bytes(),
             volume: self.vnr,
         };
-        let word = ReqWord::write(local.is_some(), remote);
+        let mut word = ReqWord::write(local.is_some(), remote);
+        if policy.makes_equal() && local.is_some() {
+            let marked = |bits: Arc<crate::bitmap::Bits>| {
+                bits.weight() > 0 && bits.count(subject.sector, subject.bytes) > 0
+            };
+            if self.bits().is_some_and(marked) {
+                word = word.healing();
+            }
+        }
         let Some(slot) = plane.admit(subject, word, tickets) else {
             self.release_range(tickets);
             self.park_for_slot(bio);

@@ -24,4 +24,6 @@ pub mod slots;
 pub mod word;
 
 #[cfg(test)]
+mod retry_tests;
+#[cfg(test)]
 mod tests;

@@ -27,7 +27,9 @@ impl Call<'_> {
             return Ok(create::resource_exists(self.exclusive));
         }
         let name = CStr::from_bytes_with_nul(name.as_bytes_with_nul()).map_err(no_memory)?;
+        let on_no_data = opts.on_no_data.into();
         let resource = Resource::new(name, opts).map_err(no_memory)?;
+        resource.with_owner(|owner| owner.core.on_no_data = on_no_data);
         crate::registry()
             .add_resource(resource.clone())
             .map_err(no_memory)?;

@@ -37,8 +37,6 @@ const RESIZE: u16 = 7;
 
 /// The table to be edited as features come.
 const GATES: &[Gate] = &[
-    // disk: on-io-error; other than detach
-    gate(DISK, 6, &[2], ErrCode::InvalidRequest),
     // disk: fencing; other than dont-care
     gate(DISK, 7, &[0], ErrCode::InvalidRequest),
     // disk: resync-after
@@ -54,8 +52,6 @@ const GATES: &[Gate] = &[
     gate(DISK, 25, &[0], ErrCode::InvalidRequest),
     // options: cpu-mask
     gate(RESOURCE, 1, &[0], ErrCode::InvalidRequest),
-    // options: on-no-data-accessible; other than io-error
-    gate(RESOURCE, 2, &[0], ErrCode::InvalidRequest),
     // net: cram-hmac-alg, data-integrity-alg, verify-alg, csums-alg
     gate(NET, 2, &[0], ErrCode::AuthAlg),
     gate(NET, 3, &[0], ErrCode::IntegrityAlg),

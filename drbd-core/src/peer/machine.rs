@@ -10,7 +10,7 @@ use crate::meta::MdFlags;
 use crate::state::{
     after_actions, commit_effects, connection_actions, flag_sources, propose, AfterEffect,
     AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect, DeviceState, Disk,
-    Facts, Mode, OnNoData, Refusal, Role, Success, Summary, Transition,
+    Facts, LogEvent, Mode, OnNoData, Refusal, Role, Success, Summary, Transition,
 };
 use crate::wire::{Agreed, Sizes, UuidFlags, Uuids};
 
@@ -393,12 +393,35 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             old: t.old,
             new: t.new,
         });
+        self.suspension_changed(i, t, d);
         for action in actions.iter() {
             self.after_effect(i, vnr, t, action.effect, d);
         }
         if t.old.conn.is_sync() && matches!(t.new.conn, Conn::SyncSource | Conn::SyncTarget) {
             // It may have come to its end while it was paused.
             self.check_finished(i, d);
+        }
+    }
+
+    /// Suspension is the resource's: requests of all volumes are parked with those of this one,
+    /// and go on with them.
+    fn suspension_changed(&mut self, i: usize, t: &Transition, d: &mut dyn Driver) {
+        if t.old.is_suspended() == t.new.is_suspended() {
+            return;
+        }
+        for other in (0..self.count()).filter(|other| *other != i) {
+            let Some(v) = self.peek(other) else { continue };
+            let (vnr, new) = (v.vnr, v.state);
+            let old = DeviceState {
+                susp: t.old.susp,
+                susp_nod: t.old.susp_nod,
+                susp_fen: t.old.susp_fen,
+                ..new
+            };
+            d.perform(Effect::StateChanged { vnr, old, new });
+        }
+        if t.old.is_suspended() {
+            d.perform(Effect::Requests(LogEvent::Thaw));
         }
     }
 

@@ -5,5 +5,6 @@
 mod faults;
 mod pair;
 mod split;
+mod suspend;
 mod traces;
 mod walks;

@@ -135,6 +135,16 @@ impl Policy {
         }
     }
 
+    /// Whether a write that both disks have makes its blocks equal for good: both are UpToDate,
+    /// and nobody else clears bits of theirs.
+    #[must_use]
+    pub fn makes_equal(&self) -> bool {
+        self.write == WriteRoute::Replicate
+            && self.read == ReadRoute::Local
+            && self.remote_read
+            && !self.may_set_in_sync
+    }
+
     /// Whether an empty flush waits for the peer: protocol C with an UpToDate peer.
     #[must_use]
     pub fn flush_waits_for_peer(&self) -> bool {

@@ -60,6 +60,11 @@ bits! {
     LOCAL_ERROR = 21;
     /// The peer said that it could not do its part; nothing it says later changes that.
     NET_FAILED = 22;
+    /// The request is made again from the start, under another policy: nobody is answered.
+    RETRY = 23;
+    /// The range had bits set when the write was admitted to two good disks: they go when both
+    /// have it for sure.
+    HEALS = 24;
 }
 
 /// The protocol letter that was in force when a write was admitted.
@@ -119,6 +124,11 @@ pub enum Event {
     ConnectionLost,
     /// I/O goes on: withheld completions are given.
     Thawed,
+    /// The local disk has failed the request. Whoever owns the state has to hear of it before
+    /// [`Event::Local`] follows: it may be that I/O is suspended for it.
+    LocalFailed,
+    /// A link or a disk is back while I/O is suspended: what has no good copy yet is made again.
+    Retry,
 }
 
 /// Why an event cannot be. The peer's packet is to be refused with the connection.
@@ -146,6 +156,8 @@ pub struct Duties {
     pub close_epoch: bool,
     /// Answer the upper layer.
     pub complete: Option<Outcome>,
+    /// Take the request of the upper layer back and submit it again.
+    pub retry: bool,
     /// Mark fully covered blocks in sync: both disks have the same data.
     pub set_in_sync: bool,
     /// Give the slot back.
@@ -181,6 +193,13 @@ impl ReqWord {
             Remote::Read | Remote::None => 0,
         };
         Self(w)
+    }
+
+    /// The same write, which makes blocks equal again that were marked out of sync, for both disks
+    /// are UpToDate.
+    #[must_use]
+    pub fn healing(self) -> Self {
+        Self(self.0 | HEALS)
     }
 
     /// The word of an empty flush that only concerns the local disk.
@@ -250,6 +269,12 @@ impl ReqWord {
         self.has(LOCAL_PENDING)
     }
 
+    /// Whether [`Event::LocalFailed`] was seen and [`Event::Local`] is still to follow.
+    #[must_use]
+    pub fn local_failure_untold(self) -> bool {
+        self.has(LOCAL_PENDING) && self.has(LOCAL_ERROR)
+    }
+
     /// Whether the upper layer has its answer.
     #[must_use]
     pub fn completed(self) -> bool {
@@ -301,6 +326,8 @@ impl ReqWord {
                 w &= !(FROZEN | NET_QUEUED);
             }
             Event::Thawed => w &= !FROZEN,
+            Event::LocalFailed => w |= LOCAL_ERROR,
+            Event::Retry => w = retried(w),
         }
         let thaws = matches!(event, Event::Thawed | Event::ConnectionLost);
         if frozen && !thaws && w & COMPLETED == 0 {
@@ -308,6 +335,32 @@ impl ReqWord {
         }
         Ok(settle(w, self.0, event))
     }
+}
+
+/// The link it was sent on is gone, or the disk that failed it; another one is there.
+///
+/// What the peer has acknowledged counts as stable there: a peer that was restarted meanwhile is
+/// not taken back while I/O is suspended. Protocol A's answers say nothing of that kind.
+fn retried(mut w: u32) -> u32 {
+    w &= !HEALS;
+    let acked = w & NET_OK != 0 && w & (EXPECT_RECEIVE | EXPECT_WRITE) != 0;
+    let remote = w & (HAD_NET | OOS_NOTE) != 0 || (w & FLUSH != 0 && w & NET_PENDING != 0);
+    if remote && w & NET_DONE == 0 {
+        w &= !(NET_QUEUED | NET_PENDING | NET_IN_SYNC);
+        w |= NET_DONE;
+        if !acked {
+            w &= !NET_OK;
+            if w & (COMPLETED | OOS_NOTE) == 0 {
+                w |= RETRY;
+            }
+        }
+    }
+    let nothing_good = w & (LOCAL_OK | NET_OK) == 0 && w & (LOCAL_PENDING | NET_PENDING) == 0;
+    let failed = nothing_good || w & LOCAL_ERROR != 0 && w & NET_OK == 0;
+    if w & COMPLETED == 0 && failed && w & SUBMITTING == 0 {
+        w |= RETRY;
+    }
+    w
 }
 
 /// The packet is out. Protocol A writes wait for nothing else; notes are done.
@@ -362,11 +415,23 @@ fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
         && peer_failed
         && w & WRITE != 0
         && w & HAD_NET != 0
+        || matches!(event, Event::Retry)
+            && w & NET_DONE & !before != 0
+            && w & NET_OK == 0
+            && w & FLUSH == 0
     {
         // At once, not when the local disk has answered: the next handshake may come before.
         duties.set_out_of_sync = true;
     }
-    let waits = SUBMITTING | LOCAL_PENDING | NET_QUEUED | NET_PENDING | FROZEN;
+    if w & RETRY != 0 && w & (COMPLETED | SUBMITTING | LOCAL_PENDING) == 0 {
+        w |= COMPLETED | DESTROYED;
+        duties.retry = true;
+        duties.destroy = true;
+        // Until it has been made again, its copies may differ.
+        duties.set_out_of_sync = w & WRITE != 0 && w & FLUSH == 0;
+        return (ReqWord(w), duties);
+    }
+    let waits = SUBMITTING | LOCAL_PENDING | NET_QUEUED | NET_PENDING | FROZEN | RETRY;
     if w & COMPLETED == 0 && w & waits == 0 {
         w |= COMPLETED;
         let ok = w & (LOCAL_OK | NET_OK) != 0;
@@ -383,7 +448,7 @@ fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
         if w & WRITE != 0 && w & FLUSH == 0 {
             let both = w & LOCAL_OK != 0 && w & NET_OK != 0;
             duties.set_out_of_sync |= !both;
-            duties.set_in_sync = both && w & NET_IN_SYNC != 0;
+            duties.set_in_sync = both && w & (NET_IN_SYNC | HEALS) != 0;
         }
     }
     debug_assert!(before & COMPLETED == 0 || w & COMPLETED != 0);

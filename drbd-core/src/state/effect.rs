@@ -46,6 +46,8 @@ pub enum LogEvent {
     AbortDiskIo,
     /// The peer's part is given up: marked out of sync, completed with the local result.
     ConnectionLostWhilePending,
+    /// I/O is not suspended any more: answers that were withheld are given.
+    Thaw,
 }
 
 /// One thing to do after a change of state.

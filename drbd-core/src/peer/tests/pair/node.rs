@@ -62,6 +62,8 @@ pub(crate) struct World {
     pub(crate) resync: BTreeMap<u16, Side>,
     pub(crate) policy: BTreeMap<u16, Policy>,
     pub(crate) lost_requests: u32,
+    /// How often withheld answers were given.
+    pub(crate) thawed: u32,
     /// The handlers that were called, but those around a resync.
     pub(crate) helped: Vec<&'static str>,
     /// Exit code of `fence-peer`.
@@ -254,6 +256,7 @@ impl Node {
             Effect::AdminDone(code) => self.w.answers.push(code),
             Effect::Log(_, line) => self.w.log.push(line),
             Effect::Requests(event) => {
+                self.w.thawed += u32::from(event == LogEvent::Thaw);
                 self.w.lost_requests += u32::from(event == LogEvent::ConnectionLostWhilePending);
                 self.requests(event);
             }
