@@ -6,19 +6,42 @@
 #   dist/install.sh uninstall
 #
 # Files of an installed drbd-utils are diverted (dpkg-divert) and put back at uninstall.
-# MODULE=no leaves the kernel module out.
+# MODULE=no leaves the kernel module out; BUILD names another folder than build/.
+#
+# What was done stands in /var/lib/drbd-rs: `manifest` names the files, `configuration` those that
+# are kept once they were changed, with their checksums, `folders` what was made for them, and
+# `diverted` the files of others that were moved away. Each is written before it is acted upon, so
+# that uninstall also cleans up after an install that broke off.
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
+build=${BUILD:-$here/build}
 root=${DESTDIR:-}
-manifest=$root/var/lib/drbd-rs/manifest
-diverted=$root/var/lib/drbd-rs/diverted
+state=$root/var/lib/drbd-rs
+ending=drbd-rs.dpkg-bak
 
 say() { echo "$*"; }
 
 die() {
 	echo "install.sh: $*" >&2
 	exit 1
+}
+
+# note LIST WORD...: remembers a line.
+note() {
+	list=$1
+	shift
+	echo "$*" >>"$state/$list"
+}
+
+# make_folder PATH: with all above it; remembers what was not there.
+make_folder() {
+	[ ! -d "$root$1" ] || return 0
+	case $1 in
+	/*/*) make_folder "${1%/*}" ;;
+	esac
+	note folders "$1"
+	mkdir "$root$1"
 }
 
 # divert PATH: moves the file of another package out of the way. Debian may know a path by its
@@ -29,92 +52,108 @@ divert() {
 	for path in "$1" "${1#/usr}"; do
 		case $path in /usr/* | /etc/* | /lib/* | /sbin/*) ;; *) continue ;; esac
 		dpkg-query -S "$path" >/dev/null 2>&1 || continue
-		dpkg-divert --list "$path" | grep -q drbd-rs && return 0
+		note diverted "$path"
 		# This ending makes systemd overlook what else would be an init script.
-		dpkg-divert --quiet --local --rename --divert "$path.drbd-rs.dpkg-bak" --add "$path"
-		echo "$path" >>"$diverted"
+		dpkg-divert --quiet --local --rename --divert "$path.$ending" --add "$path"
 		return 0
 	done
 }
 
+# place PATH: all that comes before writing a file.
+place() {
+	make_folder "${1%/*}"
+	divert "$1"
+	note manifest "$1"
+}
+
 # put MODE SOURCE PATH: installs one file and remembers it.
 put() {
-	divert "$3"
-	install -D -m "$1" "$2" "$root$3"
-	echo "$3" >>"$manifest"
+	place "$3"
+	install -m "$1" "$2" "$root$3"
 }
 
 # link TARGET PATH
 link() {
-	divert "$2"
-	mkdir -p "$root$(dirname "$2")"
+	place "$2"
 	ln -sf "$1" "$root$2"
-	echo "$2" >>"$manifest"
 }
 
-# keep SOURCE PATH: a configuration file, never overwritten and never removed.
+# keep SOURCE PATH: a configuration file, never overwritten, and removed only while unchanged.
 keep() {
 	if [ -e "$root$2" ]; then
 		say "kept $2 as it is"
-	else
-		install -D -m 644 "$1" "$root$2"
+		return 0
 	fi
+	make_folder "${2%/*}"
+	note configuration "$(sha256sum <"$1" | cut -d' ' -f1) $2"
+	install -m 644 "$1" "$root$2"
 }
 
 # The program to ask for generated texts. Built for a newer system than this one, it runs in the
 # build root only, where the checkout has another name: so all names are relative to it.
 own_drbdadm() {
-	(
-		cd "$here"
-		if build/sbin/drbdadm --version >/dev/null 2>&1; then
-			build/sbin/drbdadm "$@"
-		else
-			scripts/in-root build/sbin/drbdadm "$@"
-		fi
-	)
+	if "$build/sbin/drbdadm" --version >/dev/null 2>&1; then
+		(cd "$build" && sbin/drbdadm "$@")
+	else
+		(cd "$build" && "$here/scripts/in-root" sbin/drbdadm "$@")
+	fi
 }
 
 install_module() {
 	[ "${MODULE:-yes}" = yes ] || return 0
-	module=$here/build/drbd.ko
-	[ -f "$module" ] || die "no $module: run make first"
-	release=$(modinfo -F vermagic "$module" | cut -d' ' -f1)
-	[ -n "$release" ] || die "cannot tell which kernel $module is for"
-	put 644 "$module" "/usr/lib/modules/$release/updates/drbd.ko"
-	if [ -d "$root/usr/lib/modules/$release/kernel" ]; then
-		depmod ${root:+-b "$root"} "$release"
+	put 644 "$build/drbd.ko" "/usr/lib/modules/$release/updates/drbd.ko"
+	index_modules "$release"
+}
+
+# index_modules RELEASE: lets modprobe know.
+index_modules() {
+	if [ -d "$root/usr/lib/modules/$1/kernel" ] && command -v depmod >/dev/null 2>&1; then
+		depmod ${root:+-b "$root"} "$1"
 	else
-		say "kernel $release is not installed here; run depmod $release where it is"
+		say "kernel $1 is not installed here; run depmod $1 where it is"
 	fi
 }
 
 install_tools() {
-	[ -x "$here/build/sbin/drbdadm" ] || die "no build/sbin/drbdadm: run make first"
-	put 755 "$here/build/sbin/drbdadm" /usr/sbin/drbdadm
+	put 755 "$build/sbin/drbdadm" /usr/sbin/drbdadm
 	link drbdadm /usr/sbin/drbdsetup
 	link drbdadm /usr/sbin/drbdmeta
 }
 
 install_texts() {
-	made=$here/build/generated
-	mkdir -p "$made"
-	own_drbdadm generate man build/generated
-	gzip -9nf "$made"/*.[58]
-	for page in "$made"/*.[58].gz; do
+	texts=$build/generated
+	rm -rf "$texts"
+	mkdir -p "$texts"
+	own_drbdadm generate man generated
+	gzip -9n "$texts"/*.[58]
+	for page in "$texts"/*.[58].gz; do
 		section=${page%.gz}
 		put 644 "$page" "/usr/share/man/man${section##*.}/${page##*/}"
 	done
-	own_drbdadm generate completion bash >"$made/drbdadm"
-	put 644 "$made/drbdadm" /usr/share/bash-completion/completions/drbdadm
+	for program in drbdadm drbdsetup drbdmeta; do
+		completion bash "$program" "/usr/share/bash-completion/completions/$program"
+		completion zsh "$program" "/usr/share/zsh/vendor-completions/_$program"
+		completion fish "$program" "/usr/share/fish/vendor_completions.d/$program.fish"
+	done
 	put 644 "$here/dist/etc/drbd.d/r0.res.example" /usr/share/doc/drbd-rs/r0.res
+}
+
+# completion SHELL PROGRAM PATH
+completion() {
+	own_drbdadm generate completion "$1" "$2" >"$texts/$2.$1"
+	put 644 "$texts/$2.$1" "$3"
 }
 
 install_system() {
 	put 755 "$here/dist/drbd.init" /usr/lib/drbd/scripts/drbd
+	put 755 "$here/dist/drbd-service-shim.sh" /usr/lib/drbd/scripts/drbd-service-shim.sh
 	put 755 "$here/dist/drbd.init" /etc/init.d/drbd
-	put 644 "$here/dist/drbd.service" /usr/lib/systemd/system/drbd.service
+	for unit in "$here"/dist/systemd/*; do
+		put 644 "$unit" "/usr/lib/systemd/system/${unit##*/}"
+	done
 	put 644 "$here/dist/65-drbd.rules" /usr/lib/udev/rules.d/65-drbd.rules
 	put 644 "$here/dist/drbd.tmpfiles" /usr/lib/tmpfiles.d/drbd.conf
+	put 644 "$here/dist/drbd.modules-load" /usr/lib/modules-load.d/drbd.conf
 	keep "$here/dist/etc/drbd.conf" /etc/drbd.conf
 	keep "$here/dist/etc/drbd.d/global_common.conf" /etc/drbd.d/global_common.conf
 }
@@ -133,38 +172,61 @@ refresh() {
 }
 
 do_install() {
-	[ ! -e "$manifest" ] || do_uninstall
-	mkdir -p "$(dirname "$manifest")"
-	: >"$manifest"
+	# Whatever may be missing is looked for before anything is touched.
+	[ -x "$build/sbin/drbdadm" ] || die "no $build/sbin/drbdadm: run make first"
+	if [ "${MODULE:-yes}" = yes ]; then
+		[ -f "$build/drbd.ko" ] || die "no $build/drbd.ko: run make first"
+		# As `modinfo -F vermagic` tells, which the machine that builds need not have.
+		release=$(LC_ALL=C grep -aom1 'vermagic=[^ ]*' "$build/drbd.ko" | cut -d= -f2)
+		[ -n "$release" ] || die "cannot tell which kernel $build/drbd.ko is for"
+	fi
+	[ ! -e "$state" ] || do_uninstall
+	mkdir -p "$state"
+	: >"$state/manifest"
 	install_module
 	install_tools
 	install_texts
 	install_system
 	refresh
+	[ -n "$root" ] || [ ! -e /sys/module/drbd ] ||
+		say "a drbd module is loaded; the new one is taken after rmmod drbd"
 	say "installed. Start at boot: systemctl enable drbd. An example: /usr/share/doc/drbd-rs/r0.res"
 }
 
+# lines LIST: what was remembered, the last first.
+lines() {
+	[ ! -e "$state/$1" ] || sed -n '1!G;h;$p' "$state/$1"
+}
+
 do_uninstall() {
-	[ -e "$manifest" ] || die "nothing installed: no $manifest"
-	while read -r path; do
+	[ -e "$state/manifest" ] || die "nothing installed: no $state/manifest"
+	releases=$(sed -n 's|^/usr/lib/modules/\([^/]*\)/.*|\1|p' "$state/manifest")
+	lines manifest | while read -r path; do
 		rm -f "$root$path"
-	done <"$manifest"
-	if [ -e "$diverted" ]; then
-		while read -r path; do
-			dpkg-divert --quiet --local --rename --remove "$path"
-		done <"$diverted"
-	fi
-	releases=$(sed -n 's|^/usr/lib/modules/\([^/]*\)/.*|\1|p' "$manifest")
-	rm -f "$manifest" "$diverted"
-	rmdir "$root/var/lib/drbd-rs" "$root/usr/share/doc/drbd-rs" "$root/usr/lib/drbd/scripts" \
-		"$root/usr/lib/drbd" 2>/dev/null || :
-	for release in $releases; do
-		if [ -d "$root/usr/lib/modules/$release/kernel" ]; then
-			depmod ${root:+-b "$root"} "$release"
+	done
+	lines diverted | while read -r path; do
+		# An install may have broken off just before it.
+		[ "$(dpkg-divert --listpackage "$path")" = LOCAL ] || continue
+		dpkg-divert --quiet --local --rename --remove "$path"
+	done
+	lines configuration | while read -r sum path; do
+		[ -e "$root$path" ] || continue
+		if [ "$(sha256sum <"$root$path" | cut -d' ' -f1)" = "$sum" ]; then
+			rm -f "$root$path"
+		else
+			say "$path was changed and stays"
 		fi
 	done
+	lines folders | while read -r path; do
+		# Others may have put something there meanwhile.
+		rmdir "$root$path" 2>/dev/null || :
+	done
+	for release in $releases; do
+		index_modules "$release"
+	done
+	rm -rf "$state"
 	refresh
-	say "uninstalled; /etc/drbd.conf and /etc/drbd.d stay"
+	say "uninstalled"
 }
 
 case ${1:-} in

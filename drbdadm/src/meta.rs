@@ -10,6 +10,7 @@ pub mod cli;
 pub mod console;
 pub mod environment;
 pub mod error;
+pub mod manual;
 
 mod apply;
 mod bitmap_io;

@@ -18,6 +18,7 @@ mod getopt;
 mod gi;
 mod help;
 mod json;
+pub mod manual;
 pub mod module;
 mod names;
 pub mod netlink;

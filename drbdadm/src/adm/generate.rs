@@ -35,13 +35,17 @@ pub fn hidden_commands() -> String {
     text
 }
 
-/// `drbdadm generate completion bash|zsh|fish` and `drbdadm generate man FOLDER`.
+/// `drbdadm generate completion bash|zsh|fish [PROGRAM]` and `drbdadm generate man FOLDER`.
 pub fn generate(words: &[String]) -> u8 {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
-        ["completion", shell] => completion(shell),
+        ["completion", shell] => completion(shell, "drbdadm"),
+        ["completion", shell, program] => completion(shell, program),
         ["man", folder] => man_pages(Path::new(folder)),
-        _ => Err("usage: drbdadm generate completion bash|zsh|fish, or generate man FOLDER".into()),
+        _ => Err(
+            "usage: drbdadm generate completion bash|zsh|fish [PROGRAM], or generate man FOLDER"
+                .into(),
+        ),
     };
     match done {
         Ok(()) => 0,
@@ -67,20 +71,27 @@ _drbdadm_with_names() {
 complete -F _drbdadm_with_names -o bashdefault -o default drbdadm
 "#;
 
-fn completion(shell: &str) -> Result<(), String> {
+fn completion(shell: &str, program: &str) -> Result<(), String> {
     let shell: clap_complete::Shell = shell
         .parse()
         .map_err(|_| format!("no completion for `{shell}`"))?;
+    let mut all = match program {
+        "drbdadm" => definition(),
+        "drbdsetup" => crate::setup::cli::definition(),
+        "drbdmeta" => crate::meta::cli::command(),
+        _ => return Err(format!("no completion for `{program}`")),
+    };
     let mut bytes = Vec::new();
-    clap_complete::generate(shell, &mut definition(), "drbdadm", &mut bytes);
+    clap_complete::generate(shell, &mut all, program, &mut bytes);
     print(&String::from_utf8_lossy(&bytes));
-    if shell == clap_complete::Shell::Bash {
+    if shell == clap_complete::Shell::Bash && program == "drbdadm" {
         print(BASH_NAMES);
     }
     Ok(())
 }
 
-/// drbdadm.8, a page for each command that people use, and drbd.conf.5.
+/// drbdadm.8, a page for each of its commands that people use, drbdsetup.8, drbdmeta.8 and
+/// drbd.conf.5.
 fn man_pages(folder: &Path) -> Result<(), String> {
     let complain = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(complain)?;
@@ -103,8 +114,14 @@ fn man_pages(folder: &Path) -> Result<(), String> {
         let command = command.clone().display_name(name.clone()).bin_name(spoken);
         page(command, &name).map_err(complain)?;
     }
-    let text = super::manual::drbd_conf();
-    std::fs::write(folder.join("drbd.conf.5"), text).map_err(complain)
+    for (name, text) in [
+        ("drbdsetup.8", crate::setup::manual::page()),
+        ("drbdmeta.8", crate::meta::manual::page()),
+        ("drbd.conf.5", super::manual::drbd_conf()),
+    ] {
+        std::fs::write(folder.join(name), text).map_err(complain)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -130,7 +147,13 @@ mod tests {
     fn pages_are_written() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         assert_eq!(man_pages(folder.path()), Ok(()));
-        for name in ["drbdadm.8", "drbdadm-attach.8", "drbd.conf.5"] {
+        for name in [
+            "drbdadm.8",
+            "drbdadm-attach.8",
+            "drbdsetup.8",
+            "drbdmeta.8",
+            "drbd.conf.5",
+        ] {
             let page = std::fs::read_to_string(folder.path().join(name)).expect("the page");
             assert!(page.contains(".TH"), "{name}");
         }

@@ -93,7 +93,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    const ALL: [(&'static str, Self); 17] = [
+    pub(super) const ALL: [(&'static str, Self); 17] = [
         ("get-gi", Self::GetGi),
         ("show-gi", Self::ShowGi),
         ("set-gi", Self::SetGi),

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! drbdsetup's command line as a clap definition: for completion scripts and man pages only.
+//! drbdsetup's command line as a clap definition: for completion scripts only.
 //!
 //! Parsing is `getopt`'s: its sentences and freedoms are part of the interface.
 
 use super::command::{Command, HasValue, Object, COMMANDS};
+use super::manual::about;
 use clap::{Arg, ArgAction};
 use drbd_core::config::{OptionKind, OptionSpec};
 
@@ -18,7 +19,7 @@ pub fn definition() -> clap::Command {
 }
 
 fn subcommand(command: &Command) -> clap::Command {
-    let mut definition = clap::Command::new(command.name);
+    let mut definition = clap::Command::new(command.name).about(about(command.name));
     let object = match command.object {
         Object::Minor => Some(("minor", true)),
         Object::Resource => Some(("resource", true)),
