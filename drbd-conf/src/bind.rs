@@ -57,7 +57,6 @@ fn all_names(resource: &Resource) -> Vec<String> {
         .hosts
         .iter()
         .flat_map(HostSection::names)
-        .map(str::to_owned)
         .collect()
 }
 
@@ -253,7 +252,7 @@ pub fn choose_peer(resource: &Resource, env: &Env<'_>) -> Result<Option<usize>, 
             let by_proxy = host.proxy.as_ref().is_none_or(|proxy| {
                 !env.by_proxy || proxy.names.iter().any(|name| name.value == env.node.name())
             });
-            by_proxy && host.names().contains(&wanted)
+            by_proxy && host.is_called(wanted)
         }
     };
     let found: Vec<usize> = others

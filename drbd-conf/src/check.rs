@@ -98,7 +98,7 @@ fn check_split_brain_policy(resource: &Resource, findings: &mut Vec<Diagnostic>)
     let (Some(me), Some(peer)) = (resource.me(), resource.peer()) else {
         return;
     };
-    if !me.names().contains(&name) && !peer.names().contains(&name) {
+    if !me.is_called(name) && !peer.is_called(name) {
         let message = format!("`{name}` is no node of this resource, so the peer is meant");
         findings.push(Diagnostic::warning(policy.span, message));
     }
@@ -119,14 +119,14 @@ fn check_promotion(resource: &Resource, findings: &mut Vec<Diagnostic>) {
     let (Some(me), Some(peer)) = (resource.me(), resource.peer()) else {
         return;
     };
-    let names: Vec<&str> = me.names().into_iter().chain(peer.names()).collect();
+    let names = [me.names(), peer.names()].concat();
     for name in &resource.become_primary_on {
-        if name.value == "both" || names.contains(&name.value.as_str()) {
+        if name.value == "both" || names.contains(&name.value) {
             continue;
         }
         let message = format!("`{}` is no node of this resource", name.value);
         let mut diagnostic = Diagnostic::error(name.span, message);
-        if let Some(meant) = nearest(&name.value, names.iter().copied()) {
+        if let Some(meant) = nearest(&name.value, names.iter().map(String::as_str)) {
             diagnostic = diagnostic.hint(format!("did you mean `{meant}`?"));
         }
         findings.push(diagnostic);
@@ -169,7 +169,7 @@ pub fn resolve(parsed: &mut Parsed, env: &Env<'_>) {
         let local = resource.me().is_some_and(|me| {
             let policy = lookup(&resource.net, "after-sb-0pri").map(|policy| policy.value.as_str());
             let name = policy.and_then(|policy| policy.strip_prefix("discard-node-"));
-            name.is_some_and(|name| me.names().contains(&name))
+            name.is_some_and(|name| me.is_called(name))
         });
         let policy = resource
             .net

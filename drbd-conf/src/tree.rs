@@ -230,14 +230,29 @@ impl HostSection {
         }
     }
 
-    /// The node names it stands for: those of `on`, or those of the resource below.
+    /// The node names it stands for: those of `on`, or those of the resource below. A floating
+    /// section goes by its address: `ADDRESS:PORT`, or `ipv6 [ADDRESS]:PORT`.
     #[must_use]
-    pub fn names(&self) -> Vec<&str> {
+    pub fn names(&self) -> Vec<String> {
         match &self.kind {
-            HostKind::On(names) => names.iter().map(|name| name.value.as_str()).collect(),
-            HostKind::StackedOnTopOf(_) => self.lower_hosts.iter().map(String::as_str).collect(),
-            HostKind::Floating | HostKind::ThisHost | HostKind::RemoteHost => Vec::new(),
+            HostKind::On(names) => names.iter().map(|name| name.value.clone()).collect(),
+            HostKind::StackedOnTopOf(_) => self.lower_hosts.clone(),
+            HostKind::Floating => {
+                let address = self.address.as_deref();
+                let name = address.map(|address| match address.family {
+                    Family::Ipv6 => format!("ipv6 {}", address.host_port()),
+                    Family::Ipv4 | Family::Sdp | Family::Ssocks => address.host_port(),
+                });
+                name.into_iter().collect()
+            }
+            HostKind::ThisHost | HostKind::RemoteHost => Vec::new(),
         }
+    }
+
+    /// Whether it stands for the node `name`.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.names().iter().any(|own| own == name)
     }
 
     /// A name for messages.

@@ -103,8 +103,7 @@ impl Parser<'_> {
 
     /// Claims what a `device` statement in a host section uses up on that host.
     pub(super) fn claim_device(&mut self, device: &Device, host: &HostSection) {
-        let names: Vec<String> = host.names().into_iter().map(str::to_owned).collect();
-        for on in names {
+        for on in host.names() {
             if let Some(minor) = &device.minor {
                 let key = format!("device-minor:{on}:{}", minor.value);
                 let what = format!("minor {} on `{on}`", minor.value);

@@ -274,7 +274,7 @@ impl Parser<'_> {
         let own: Vec<String> = match (names, &host.kind) {
             (_, HostKind::Floating) | (None, HostKind::StackedOnTopOf(_)) => Vec::new(),
             (Some(names), _) => names.iter().map(|name| name.value.clone()).collect(),
-            (None, _) => host.names().into_iter().map(str::to_owned).collect(),
+            (None, _) => host.names(),
         };
         if !is_loopback(&address.address) || own.is_empty() {
             return self.claim(&what, plain, address.span);

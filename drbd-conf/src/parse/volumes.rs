@@ -186,7 +186,7 @@ pub(super) struct Inherit<'r> {
 
 impl Inherit<'_> {
     pub(super) fn run(self, parser: &mut Parser<'_>) {
-        let names: Vec<String> = self.host.names().into_iter().map(str::to_owned).collect();
+        let names = self.host.names();
         let mut done = Vec::new();
         for given in &self.resource.volumes {
             if done.contains(&given.vnr) {

@@ -62,10 +62,7 @@ fn environment(loaded: &Loaded, name: &str, target: &Target<'_>) -> Vec<(&'stati
             env.push(("DRBD_PEER_ADDRESS", address.address.clone()));
         }
         env.push(("DRBD_PEERS", names.join(" ")));
-        env.push((
-            "DRBD_PEER",
-            names.first().map_or_else(String::new, |n| (*n).to_owned()),
-        ));
+        env.push(("DRBD_PEER", names.first().cloned().unwrap_or_default()));
     }
     env
 }

@@ -155,11 +155,11 @@ pub fn all<'c>(
         ));
     }
     let names = config.resources.iter().flat_map(|resource| &resource.hosts);
-    let names: Vec<&str> = names
+    let names: Vec<String> = names
         .flat_map(drbd_conf::tree::HostSection::names)
         .collect();
     let mut text = format!("no resource has a section for this node ({node})");
-    if let Some(meant) = drbd_conf::diag::nearest(node, names.iter().copied()) {
+    if let Some(meant) = drbd_conf::diag::nearest(node, names.iter().map(String::as_str)) {
         text.push_str(&format!("; the configuration says `on {meant}`"));
     }
     Err(text)

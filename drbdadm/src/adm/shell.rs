@@ -45,7 +45,7 @@ pub fn module_parameters(loaded: &Loaded) -> u8 {
 #[must_use]
 pub fn of_volume(command: &str, resource: &Resource, volume: &Volume) -> Option<String> {
     Some(match command {
-        "sh-dev" => format!("/dev/drbd{}", volume.minor_number()),
+        "sh-dev" => volume.device_name(),
         "sh-minor" => volume.minor_number().to_string(),
         "sh-ll-dev" => volume.backing().to_owned(),
         "sh-md-dev" => volume.meta_device().to_owned(),
