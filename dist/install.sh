@@ -41,41 +41,46 @@ make_folder() {
 	/*/*) make_folder "${1%/*}" ;;
 	esac
 	note folders "$1"
-	mkdir "$root$1"
+	mkdir -p "$root$1"
 }
 
-# divert PATH: moves the file of another package out of the way. Debian may know a path by its
-# name before /usr was merged.
+# put MODE SOURCE PATH, link TARGET PATH: plan to make one file.
+put() { echo "$1 $3 $2" >>"$state/plan"; }
+link() { echo "link $2 $1" >>"$state/plan"; }
+
+# Says which of the planned paths belong to a package. Debian may know them by their names before
+# /usr was merged. One question for all: dpkg reads its whole database for each.
+owned() {
+	[ -z "$root" ] && command -v dpkg-divert >/dev/null 2>&1 || return 0
+	while read -r _ path _; do
+		echo "$path"
+		echo "${path#/usr}"
+	done <"$state/plan" | xargs dpkg-query -S 2>/dev/null | sed -n 's/^[^/]*: \//\//p'
+}
+
+# divert PATH: moves the file of another package out of the way.
 divert() {
-	[ -z "$root" ] || return 0
-	command -v dpkg-divert >/dev/null 2>&1 || return 0
-	for path in "$1" "${1#/usr}"; do
-		case $path in /usr/* | /etc/* | /lib/* | /sbin/*) ;; *) continue ;; esac
-		dpkg-query -S "$path" >/dev/null 2>&1 || continue
-		note diverted "$path"
-		# This ending makes systemd overlook what else would be an init script.
-		dpkg-divert --quiet --local --rename --divert "$path.$ending" --add "$path"
-		return 0
-	done
+	note diverted "$1"
+	# This ending makes systemd overlook what else would be an init script.
+	dpkg-divert --quiet --local --rename --divert "$1.$ending" --add "$1"
 }
 
-# place PATH: all that comes before writing a file.
-place() {
-	make_folder "${1%/*}"
-	divert "$1"
-	note manifest "$1"
-}
-
-# put MODE SOURCE PATH: installs one file and remembers it.
-put() {
-	place "$3"
-	install -m "$1" "$2" "$root$3"
-}
-
-# link TARGET PATH
-link() {
-	place "$2"
-	ln -sf "$1" "$root$2"
+# Does what was planned.
+carry_out() {
+	owned | sort -u >"$state/owned"
+	while read -r path; do
+		divert "$path"
+	done <"$state/owned"
+	while read -r what path source; do
+		make_folder "${path%/*}"
+		note manifest "$path"
+		if [ "$what" = link ]; then
+			ln -sf "$source" "$root$path"
+		else
+			install -m "$what" "$source" "$root$path"
+		fi
+	done <"$state/plan"
+	rm -f "$state/owned" "$state/plan"
 }
 
 # keep SOURCE PATH: a configuration file, never overwritten, and removed only while unchanged.
@@ -102,7 +107,6 @@ own_drbdadm() {
 install_module() {
 	[ "${MODULE:-yes}" = yes ] || return 0
 	put 644 "$build/drbd.ko" "/usr/lib/modules/$release/updates/drbd.ko"
-	index_modules "$release"
 }
 
 # index_modules RELEASE: lets modprobe know.
@@ -154,6 +158,9 @@ install_system() {
 	put 644 "$here/dist/65-drbd.rules" /usr/lib/udev/rules.d/65-drbd.rules
 	put 644 "$here/dist/drbd.tmpfiles" /usr/lib/tmpfiles.d/drbd.conf
 	put 644 "$here/dist/drbd.modules-load" /usr/lib/modules-load.d/drbd.conf
+}
+
+install_configuration() {
 	keep "$here/dist/etc/drbd.conf" /etc/drbd.conf
 	keep "$here/dist/etc/drbd.d/global_common.conf" /etc/drbd.d/global_common.conf
 }
@@ -187,6 +194,9 @@ do_install() {
 	install_tools
 	install_texts
 	install_system
+	carry_out
+	install_configuration
+	[ "${MODULE:-yes}" != yes ] || index_modules "$release"
 	refresh
 	[ -n "$root" ] || [ ! -e /sys/module/drbd ] ||
 		say "a drbd module is loaded; the new one is taken after rmmod drbd"
