@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, LabError, Result};
 use crate::image::Image;
-use crate::machine::{Hardware, Machine, Place};
+use crate::machine::{Clock, Hardware, Machine, Place};
 use crate::node::Node;
 use crate::paths::SocketFolder;
 use crate::stack::{assert_module, uninstall, Build, Implementation, Stack, MODULE};
@@ -24,6 +24,8 @@ pub struct Setup {
     pub stacks: Vec<Stack>,
     /// What the machines are made of.
     pub hardware: Hardware,
+    /// What their time is.
+    pub clock: Clock,
     /// Where consoles and disks go; made if missing.
     pub folder: PathBuf,
     /// Our module and tools.
@@ -89,6 +91,7 @@ impl Lab {
         Machine::start(
             node.place(),
             hardware,
+            self.setup.clock,
             &self.image,
             &self.initramfs,
             &self.sockets,

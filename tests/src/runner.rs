@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::error::{LabError, Result};
 use crate::lab::{load_module, Lab, Setup};
+use crate::machine::Clock;
 use crate::node::Node;
 use crate::oracle::{self, Record};
 use crate::scenarios::{Oracle, Scenario};
@@ -153,6 +154,7 @@ fn run_group(plan: &Plan, group: &Group, tally: &mut Tally) -> Result<()> {
             None => Lab::boot(Setup {
                 stacks: vec![pair.alpha, pair.beta],
                 hardware: (scenario.hardware)(),
+                clock: Clock::Wall,
                 folder: group.folder.join(format!("boot-{boot}")),
                 build: plan.build.clone(),
             }),

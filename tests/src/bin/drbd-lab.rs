@@ -13,10 +13,10 @@ use drbd_lab::drbdconf::Resource;
 use drbd_lab::error::{LabError, Result};
 use drbd_lab::image::Image;
 use drbd_lab::lab::{load_module, Lab, Setup};
-use drbd_lab::machine::Hardware;
+use drbd_lab::machine::{Clock, Hardware};
 use drbd_lab::protocol::Reply;
 use drbd_lab::stack::{Build, Pair, Stack};
-use drbd_lab::{klog, paths, runner, scenarios};
+use drbd_lab::{bench, klog, paths, runner, scenarios};
 
 /// Boots machines with the stock kernel and runs scenarios on them.
 #[derive(Debug, Parser)]
@@ -51,6 +51,8 @@ enum Action {
     List,
     /// Run scenarios on pairings of implementations; exit code 0 if all end as they should.
     Test(Test),
+    /// Measure ours beside the C driver; exit code 0 unless a gated value is worse.
+    Bench(Bench),
     /// Run all scenarios with C on both nodes and store the results in tests/oracle/.
     Oracle {
         /// How many kinds of machines run side by side.
@@ -85,6 +87,21 @@ struct Test {
 
 /// The pairings of a full run.
 const ALL_PAIRS: &str = "ours:ours,ours:c,c:ours,ours+stock:ours+stock,c+ours:c+ours,c:c";
+
+#[derive(Debug, clap::Args)]
+struct Bench {
+    /// What is measured; the first is what the others are compared with.
+    #[arg(long, value_delimiter = ',', default_value = "c,ours")]
+    stack: Vec<Stack>,
+    /// Leave out what depends on the host: only count instructions.
+    #[arg(long)]
+    counted: bool,
+    /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
+    #[arg(long, value_name = "FOLDER")]
+    build: Option<PathBuf>,
+    /// Only rows whose name contains one of these.
+    filter: Vec<String>,
+}
 
 #[derive(Debug, clap::Args)]
 struct Run {
@@ -133,6 +150,7 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Action::Test(test) => test.carry_out(false),
+        Action::Bench(bench) => bench.carry_out(),
         Action::Oracle { jobs, filter } => {
             let test = Test {
                 pair: vec![Pair::C],
@@ -164,6 +182,7 @@ fn demo(build: Option<&Path>) -> Result<ExitCode> {
     let lab = Lab::boot(Setup {
         stacks: vec![pair.alpha, pair.beta],
         hardware: Hardware::default(),
+        clock: Clock::Wall,
         folder: paths::new_run()?,
         build: build_folder(build)?,
     })?;
@@ -176,6 +195,7 @@ fn shell(pair: Pair, build: Option<&Path>) -> Result<ExitCode> {
     let lab = Lab::boot(Setup {
         stacks: vec![pair.alpha, pair.beta],
         hardware: Hardware::default(),
+        clock: Clock::Wall,
         folder: paths::new_run()?,
         build: build_folder(build)?,
     })?;
@@ -219,6 +239,23 @@ impl Test {
     }
 }
 
+impl Bench {
+    fn carry_out(self) -> Result<ExitCode> {
+        let held = bench::run(&bench::Plan {
+            stacks: self.stack,
+            wall: !self.counted,
+            build: build_folder(self.build.as_deref())?,
+            folder: paths::new_run()?,
+            filter: self.filter,
+        })?;
+        Ok(if held {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
 fn build_folder(given: Option<&Path>) -> Result<Build> {
     match given {
         Some(folder) => Ok(Build {
@@ -238,6 +275,7 @@ impl Run {
                 cpus: self.cpus,
                 disks_mib: self.disks.clone(),
             },
+            clock: Clock::Wall,
             folder: paths::new_run()?,
             build: build_folder(self.build.as_deref())?,
         })?;

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Both ends of a mirror in one machine: two resources, connected to each other over 127.0.0.1,
+//! each with one volume on a RAM disk of its own.
+
+use crate::error::Result;
+use crate::lab::load_module;
+use crate::node::Node;
+use crate::stack::Implementation;
+use crate::time;
+
+/// The end that is written to.
+pub const DEVICE: &str = "/dev/drbd1";
+/// A RAM disk that no end uses.
+pub const RAW: &str = "/dev/ram2";
+
+/// One end of the two.
+struct End {
+    name: &'static str,
+    minor: u32,
+    disk: &'static str,
+    port: u16,
+    peer_port: u16,
+}
+
+const HERE: End = End {
+    name: "here",
+    minor: 1,
+    disk: "/dev/ram0",
+    port: 7801,
+    peer_port: 7802,
+};
+const THERE: End = End {
+    name: "there",
+    minor: 2,
+    disk: "/dev/ram1",
+    port: 7802,
+    peer_port: 7801,
+};
+
+impl End {
+    fn addresses(&self) -> String {
+        format!(
+            "ipv4:127.0.0.1:{} ipv4:127.0.0.1:{}",
+            self.port, self.peer_port
+        )
+    }
+}
+
+/// The network options of both ends; the protocol comes before them.
+const NET: &str = "--max-buffers=8000 --max-epoch-size=8000 --timeout=60 --ping-timeout=60 \
+                   --ping-int=10 --connect-int=3";
+
+/// Sets both ends up and waits until they are in sync: `here` is Primary.
+///
+/// # Errors
+/// When a command fails or the ends do not come together.
+pub fn set_up(node: &Node, mib: u32) -> Result<()> {
+    node.sh(&format!("modprobe brd rd_nr=3 rd_size={}", mib << 10))?;
+    // Its pages are there from the first write on.
+    node.sh(&format!(
+        "for d in 0 1 2; do dd if=/dev/zero of=/dev/ram$d bs=1M count={mib} 2>/dev/null; done"
+    ))?;
+    match node.stack().module {
+        // No helper knows this configuration: it is in no file.
+        Implementation::C => {
+            node.sh("modprobe drbd usermode_helper=/bin/true")?;
+        }
+        Implementation::Ours => {
+            node.sh("insmod /lab/drbd.ko usermode_helper=/bin/true")?;
+        }
+    }
+    load_module(node)?;
+    for end in [HERE, THERE] {
+        let (name, minor, disk) = (end.name, end.minor, end.disk);
+        // All blocks fit into the activity log, so that it is not written when it is warm.
+        node.sh(&format!(
+            "drbdmeta --force {minor} v08 {disk} internal create-md >/dev/null 2>&1 && \
+             drbdsetup new-resource {name} && drbdsetup new-minor {name} {minor} 0 && \
+             drbdsetup attach {minor} {disk} {disk} internal --al-extents=1237 \
+             --c-plan-ahead=0 --resync-rate=1000000"
+        ))?;
+    }
+    for end in [HERE, THERE] {
+        node.sh(&format!(
+            "drbdsetup connect {} {} --protocol=C {NET}",
+            end.name,
+            end.addresses()
+        ))?;
+    }
+    node.wait_drbd(1, "cs:Connected")?;
+    node.sh("drbdsetup primary 1 --force")?;
+    in_sync(node)
+}
+
+fn in_sync(node: &Node) -> Result<()> {
+    for minor in [1, 2] {
+        node.wait_drbd_within(
+            minor,
+            "cs:Connected ro:.* ds:UpToDate/UpToDate",
+            time::resync(),
+        )?;
+    }
+    Ok(())
+}
+
+/// Both ends use another protocol from now on.
+///
+/// # Errors
+/// When a command fails.
+pub fn use_protocol(node: &Node, protocol: char) -> Result<()> {
+    for end in [HERE, THERE] {
+        node.sh(&format!(
+            "drbdsetup net-options {} --protocol={protocol}",
+            end.addresses()
+        ))?;
+    }
+    in_sync(node)
+}
