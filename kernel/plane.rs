@@ -13,6 +13,7 @@
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use drbd_core::peer::Send as Control;
+use drbd_core::request::overdue;
 use drbd_core::request::slots::{FreeHead, Slot, SlotId, SlotTable, Subject};
 use drbd_core::request::word::{Event, ReqWord};
 use kernel::prelude::*;
@@ -114,6 +115,8 @@ struct Place {
     upper: UpperCell,
     /// When it came, in jiffies.
     started: AtomicUsize,
+    /// When its packet was handed to the socket, in ms.
+    sent_ms: AtomicU64,
     /// Its range: ticket in shard, for up to two shards; see [`crate::ranges`].
     tickets: [AtomicU64; 2],
 }
@@ -137,6 +140,7 @@ impl Plane {
             let place = Place {
                 upper: UpperCell::empty(),
                 started: AtomicUsize::new(0),
+                sent_ms: AtomicU64::new(0),
                 tickets: [AtomicU64::new(0), AtomicU64::new(0)],
             };
             vector::push(&mut places, place, GFP_KERNEL)?;
@@ -183,6 +187,27 @@ impl Plane {
             place.started.store(started.to_raw(), Ordering::Relaxed);
             place.upper.put(upper);
         }
+    }
+
+    /// The packet of a request goes to the socket now.
+    pub(crate) fn note_sent(&self, id: SlotId, now_ms: u64) {
+        if let Some(place) = self.place(id) {
+            place.sent_ms.store(now_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the peer owes an answer for longer than `limit_ms`. `open` is the epoch that is not
+    /// closed yet.
+    pub(crate) fn is_overdue(&self, open: u32, now_ms: u64, limit_ms: u64) -> bool {
+        let table = self.table();
+        let late = |id: SlotId| {
+            let (Some(word), Some(place)) = (table.word(id), self.place(id)) else {
+                return false;
+            };
+            let age = now_ms.saturating_sub(place.sent_ms.load(Ordering::Relaxed));
+            overdue::is_overdue(word, table.epoch(id) == open, age, limit_ms)
+        };
+        table.in_use().any(late)
     }
 
     /// Takes the bio of a request that completes.

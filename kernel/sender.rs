@@ -14,6 +14,7 @@ use core::sync::atomic::Ordering;
 use drbd_core::config::{DiskConf, NetConf};
 use drbd_core::peer::{settings, Event as Told, Send};
 use drbd_core::request::epoch::{ClosedEpoch, SendEpoch};
+use drbd_core::request::overdue;
 use drbd_core::request::slots::SlotId;
 use drbd_core::request::word::Event;
 use drbd_core::state::Conn;
@@ -69,6 +70,8 @@ struct Sender<'a> {
     seen: u32,
     /// P_PROTOCOL was sent: what follows are updates.
     protocol_sent: bool,
+    /// When requests are looked at next for answers that the peer owes.
+    look_again_ms: u64,
     epoch: SendEpoch,
     /// Headers and small packets that are not sent yet.
     buffer: Gather,
@@ -89,6 +92,7 @@ impl<'a> Sender<'a> {
             // Looked at again before it is used.
             seen: resource.net_version.load(Ordering::Acquire).wrapping_sub(1),
             protocol_sent: false,
+            look_again_ms: 0,
             epoch: SendEpoch::new(number),
             buffer: Gather::new(BUFFER)?,
             held_back: false,
@@ -113,6 +117,7 @@ impl<'a> Sender<'a> {
                 return Ok(());
             }
             resource.renew_net(&mut self.seen, &mut self.net);
+            self.look_for_overdue()?;
             // What was queued after an answer was pushed is behind it on the wire.
             let batch = resource.plane.queue.take_all();
             for bio in link.read.take_all() {
@@ -128,6 +133,32 @@ impl<'a> Sender<'a> {
             self.flush(false)?;
             self.tell_news();
         }
+    }
+
+    /// The peer may answer pings and still not do its work.
+    fn look_for_overdue(&mut self) -> Result {
+        let now = Resource::now_ms();
+        let Some(limit) = overdue::limit_ms(self.net.timeout, self.net.ko_count) else {
+            return Ok(());
+        };
+        // Not at every turn: the whole table is looked at.
+        if now < self.look_again_ms {
+            return Ok(());
+        }
+        self.look_again_ms = now.saturating_add(1000);
+        let open = self.epoch.number();
+        if !self.resource.plane.is_overdue(open, now, limit) {
+            return Ok(());
+        }
+        log!(
+            Level::Warning,
+            **self.resource,
+            "Remote failed to finish a request within {limit}ms > ko-count ({}) * timeout ({} * 0.1s)",
+            self.net.ko_count,
+            self.net.timeout
+        );
+        self.resource.feed(Told::LinkBroken(Conn::Timeout));
+        Err(ETIMEDOUT)
     }
 
     fn tell_news(&self) {
@@ -227,6 +258,7 @@ impl<'a> Sender<'a> {
         // as long as it has no answer. Protocol A answers before the peer has the data.
         let splice = flags.ack.receive() || flags.ack.write();
         self.pages(pages, splice)?;
+        self.resource.plane.note_sent(slot, Resource::now_ms());
         device.request_event(slot, Event::HandedToSocket);
         Ok(())
     }
@@ -254,6 +286,7 @@ impl<'a> Sender<'a> {
             range: range(subject.sector, subject.bytes)?,
             block_id: BlockId::from_u64(slot.to_wire()),
         };
+        self.resource.plane.note_sent(slot, Resource::now_ms());
         self.packet(device.vnr, &Packet::DataRequest(request))?;
         self.after_flush(device, slot)
     }

@@ -18,6 +18,7 @@
 //! The rules come from docs/states.md, "Application requests" and "Epochs".
 
 pub mod epoch;
+pub mod overdue;
 pub mod policy;
 pub mod range;
 pub mod slots;
