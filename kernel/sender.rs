@@ -153,7 +153,8 @@ impl<'a> Sender<'a> {
         log!(
             Level::Warning,
             **self.resource,
-            "Remote failed to finish a request within {limit}ms > ko-count ({}) * timeout ({} * 0.1s)",
+            "Remote failed to finish a request within {limit}ms > \
+             ko-count ({}) * timeout ({} * 0.1s)",
             self.net.ko_count,
             self.net.timeout
         );

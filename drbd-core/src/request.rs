@@ -25,6 +25,4 @@ pub mod slots;
 pub mod word;
 
 #[cfg(test)]
-mod retry_tests;
-#[cfg(test)]
 mod tests;

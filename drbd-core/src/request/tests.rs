@@ -3,6 +3,8 @@
 
 extern crate std;
 
+mod retry;
+
 use super::epoch::*;
 use super::policy::*;
 use super::range::*;

@@ -3,7 +3,7 @@
 
 extern crate std;
 
-use super::word::*;
+use super::super::word::*;
 use proptest::prelude::*;
 use std::vec::Vec;
 
