@@ -62,6 +62,8 @@ pub(crate) struct World {
     pub(crate) resync: BTreeMap<u16, Side>,
     pub(crate) policy: BTreeMap<u16, Policy>,
     pub(crate) lost_requests: u32,
+    /// `on-io-error`.
+    pub(crate) on_io_error: OnIoError,
     /// How often withheld answers were given.
     pub(crate) thawed: u32,
     /// The handlers that were called, but those around a resync.
@@ -115,7 +117,7 @@ impl Driver for World {
     }
 
     fn on_io_error(&self, _vnr: u16) -> OnIoError {
-        OnIoError::Detach
+        self.on_io_error
     }
 }
 

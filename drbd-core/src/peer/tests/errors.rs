@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Errors of the local disk under each value of `on-io-error`.
+
+extern crate std;
+
+use super::super::*;
+use super::pair::data::Block;
+use super::pair::Pair;
+use crate::state::Disk;
+
+const SECTORS: u64 = 8 * 16;
+const BLOCK: Block = Block { vnr: 0, nr: 3 };
+
+/// Connected, node 0 Primary, in sync.
+fn mirror(seed: u64, policy: OnIoError) -> Pair {
+    let mut p = Pair::fresh(seed, SECTORS);
+    for n in &mut p.n {
+        n.w.on_io_error = policy;
+        assert_eq!(n.connect(false), 1);
+    }
+    p.settle();
+    p.n[0].admin(Command::Primary {
+        vnr: 0,
+        force: true,
+    });
+    p.settle();
+    p.write(0, BLOCK, false);
+    p.settle();
+    p
+}
+
+fn fail(p: &mut Pair, i: usize, kind: DiskErrorKind) {
+    p.n[i].set_bit(BLOCK);
+    p.n[i].feed(Event::DiskError { vnr: 0, kind });
+    p.settle();
+}
+
+#[test]
+fn pass_on_keeps_the_disk_and_the_peer_has_the_block() {
+    for seed in 0..20 {
+        for kind in [DiskErrorKind::Read, DiskErrorKind::Write] {
+            let mut p = mirror(seed, OnIoError::PassOn);
+            fail(&mut p, 0, kind);
+            fail(&mut p, 0, kind);
+            assert_eq!(
+                p.n[0].show(),
+                "Connected Primary/Secondary Inconsistent/UpToDate"
+            );
+            assert_eq!(
+                p.n[1].show(),
+                "Connected Secondary/Primary UpToDate/Inconsistent"
+            );
+            p.n[0].store.blocks.remove(&BLOCK);
+            assert_eq!(p.read(0, BLOCK), Some(p.acked[&BLOCK]), "from the peer");
+            // The disk is replaced by detach and attach, and synced.
+            p.n[0].admin(Command::Detach {
+                vnr: 0,
+                force: false,
+            });
+            p.settle();
+            assert_eq!(p.n[0].s().disk, Disk::Diskless);
+            p.n[0].attach(0, SECTORS);
+            p.settle();
+            assert_eq!(
+                p.n[0].show(),
+                "Connected Primary/Secondary UpToDate/UpToDate"
+            );
+            p.check_rest();
+        }
+    }
+}
+
+#[test]
+fn pass_on_at_the_secondary_leaves_the_primary_its_data() {
+    let mut p = mirror(1, OnIoError::PassOn);
+    fail(&mut p, 1, DiskErrorKind::Write);
+    assert_eq!(
+        p.n[0].show(),
+        "Connected Primary/Secondary UpToDate/Inconsistent"
+    );
+    assert_eq!(p.read(0, BLOCK), Some(p.acked[&BLOCK]));
+}
+
+#[test]
+fn the_helper_is_called_for_errors_and_not_for_a_detach() {
+    for kind in [
+        DiskErrorKind::Read,
+        DiskErrorKind::Write,
+        DiskErrorKind::Metadata,
+    ] {
+        let mut p = mirror(2, OnIoError::CallLocalIoError);
+        fail(&mut p, 0, kind);
+        assert_eq!(p.n[0].w.helped, ["local-io-error"], "{kind:?}");
+        assert_eq!(p.n[0].s().disk, Disk::Diskless);
+        assert_eq!(p.read(0, BLOCK), Some(p.acked[&BLOCK]));
+    }
+    let mut p = mirror(3, OnIoError::CallLocalIoError);
+    p.n[0].admin(Command::Detach {
+        vnr: 0,
+        force: false,
+    });
+    p.settle();
+    assert_eq!(p.n[0].s().disk, Disk::Diskless);
+    assert!(p.n[0].w.helped.is_empty());
+}
+
+#[test]
+fn metadata_errors_detach_whatever_is_configured() {
+    for policy in [OnIoError::PassOn, OnIoError::Detach] {
+        for i in 0..2 {
+            let mut p = mirror(4, policy);
+            fail(&mut p, i, DiskErrorKind::Metadata);
+            assert_eq!(p.n[i].s().disk, Disk::Diskless);
+            assert_eq!(p.read(0, BLOCK), Some(p.acked[&BLOCK]));
+        }
+    }
+}
