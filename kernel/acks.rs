@@ -13,8 +13,8 @@ use drbd_core::request::slots::{SlotError, SlotId};
 use drbd_core::request::word::Event;
 use drbd_core::state::Conn;
 use drbd_core::wire::{
-    next_frame, AckKind, BarrierAck, BlockAck, BlockId, Framing, Packet, Phase, Reaction,
-    Socket as Which,
+    next_frame, AckKind, BarrierAck, BlockAck, BlockId, Framing, OvResult, Packet, Phase, Reaction,
+    Socket as Which, VerifyResult,
 };
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -193,6 +193,10 @@ fn handle(
             let device = resource.device(vnr).ok_or(Conn::NetworkFailure)?;
             block_ack(resource, &device, kind, &ack)?;
         }
+        Packet::OvResult(result) => {
+            let device = resource.device(vnr).ok_or(Conn::NetworkFailure)?;
+            verify_result(&device, &result)?;
+        }
         Packet::DelayProbe(_) => {}
         _ => return Err(Conn::NetworkFailure),
     }
@@ -259,6 +263,7 @@ fn resync_ack(device: &Arc<Device>, kind: AckKind, ack: &BlockAck) -> Result<(),
             device.counters.resync_answered()
         }
         AckKind::NegRsDReply | AckKind::RsCancel => crate::resync::refused(device, &range),
+        AckKind::RsIsInSync => crate::resync::equal(device, &range),
         _ => false,
     };
     if !asked {
@@ -268,11 +273,27 @@ fn resync_ack(device: &Arc<Device>, kind: AckKind, ack: &BlockAck) -> Result<(),
         AckKind::RsWrite | AckKind::Write | AckKind::Recv => {
             device.mark_in_sync(range.sector(), range.size());
         }
+        AckKind::NegRsDReply if crate::verify::refused(device, &range) => {}
         AckKind::Neg | AckKind::NegRsDReply => {
             crate::resync::note_failed(device, range.sector(), range.size());
         }
         _ => {}
     }
+    Ok(())
+}
+
+/// As VerifyT: the peer has compared a block with the digest that we told it.
+fn verify_result(device: &Arc<Device>, result: &VerifyResult) -> Result<(), Conn> {
+    let range = &result.range;
+    let asked = device.counters.resync_answered();
+    if !asked || !range.fits(device.size.load(Ordering::Acquire)) {
+        return Err(Conn::NetworkFailure);
+    }
+    let equal = result.result == OvResult::InSync;
+    if !equal {
+        device.mark_out_of_sync(range.sector(), range.size());
+    }
+    crate::verify::seen(device, range, equal);
     Ok(())
 }
 

@@ -6,6 +6,8 @@
 //! acknowledged when all writes of its epoch are done, their acks are sent and the disks are
 //! flushed: then the peer may forget them (docs/decisions: barrier acks promise stability).
 
+mod checks;
+
 use core::sync::atomic::Ordering;
 use drbd_core::peer::{Event as Told, Send};
 use drbd_core::request::epoch::{PeerEpochId, PeerEpochStep};
@@ -151,6 +153,7 @@ impl Answers<'_> {
                 device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
                 Ok(())
             }
+            Purpose::Check(check) => self.checked(bio, check),
             Purpose::Read | Purpose::ResyncRead => {
                 let resync = matches!(bio.purpose, Purpose::ResyncRead);
                 if resync {

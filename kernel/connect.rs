@@ -279,18 +279,35 @@ impl Seeker<'_> {
         else {
             return Err(Reaction::Disconnecting);
         };
-        own.agree(&theirs).map_err(|_| {
-            log!(
-                Level::Error,
-                **self.resource,
-                "incompatible DRBD dialects: I support {}-{}, peer supports {}-{}",
-                own.protocol_min,
-                own.protocol_max,
-                theirs.protocol_min,
-                theirs.protocol_max
-            );
-            Reaction::Disconnecting
-        })
+        own.agree(&theirs)
+            .map_err(|_| {
+                log!(
+                    Level::Error,
+                    **self.resource,
+                    "incompatible DRBD dialects: I support {}-{}, peer supports {}-{}",
+                    own.protocol_min,
+                    own.protocol_max,
+                    theirs.protocol_min,
+                    theirs.protocol_max
+                );
+                Reaction::Disconnecting
+            })
+            .inspect(|agreed| self.say(agreed))
+    }
+
+    fn say(&self, agreed: &Agreed) {
+        log!(
+            Level::Info,
+            **self.resource,
+            "Handshake successful: Agreed network protocol version {}",
+            agreed.version.number()
+        );
+        log!(
+            Level::Info,
+            **self.resource,
+            "Feature flags enabled on protocol level: {}.",
+            agreed.features
+        );
     }
 }
 
@@ -345,10 +362,12 @@ fn establish(resource: &Arc<Resource>, stop: &Stop) -> Attempt {
     // Who interrupts us from now on finds these.
     let published = seeker.publish(&data).and_then(|()| seeker.publish(&meta));
     let agreed = match published {
-        Ok(()) => seeker.features(&data),
+        Ok(()) => seeker
+            .features(&data)
+            .and_then(|agreed| crate::auth::authenticate(resource, &data, agreed)),
         Err(_) => Err(Reaction::CloseSocket),
     };
-    let link = agreed.map(|agreed| finish(&seeker, &data, &meta, agreed));
+    let link = agreed.map(|_| finish(&seeker, &data, &meta));
     seeker.withdraw(&data);
     seeker.withdraw(&meta);
     match link {
@@ -371,7 +390,7 @@ fn establish(resource: &Arc<Resource>, stop: &Stop) -> Attempt {
 }
 
 /// The options of the sockets of an established link.
-fn finish(seeker: &Seeker<'_>, data: &Socket, meta: &Socket, agreed: Agreed) -> Result {
+fn finish(seeker: &Seeker<'_>, data: &Socket, meta: &Socket) -> Result {
     let timeout = ms_to_jiffies(seeker.net.timeout.saturating_mul(100));
     for (socket, priority) in [(data, 4), (meta, 6)] {
         socket.set_reuse_address();
@@ -380,18 +399,6 @@ fn finish(seeker: &Seeker<'_>, data: &Socket, meta: &Socket, agreed: Agreed) -> 
         socket.set_send_timeout(Some(timeout));
         socket.set_receive_timeout(None);
     }
-    log!(
-        Level::Info,
-        **seeker.resource,
-        "Handshake successful: Agreed network protocol version {}",
-        agreed.version.number()
-    );
-    log!(
-        Level::Info,
-        **seeker.resource,
-        "Feature flags enabled on protocol level: {}.",
-        agreed.features
-    );
     Ok(())
 }
 
@@ -486,7 +493,7 @@ pub(crate) fn send_all(socket: &Socket, mut bytes: &[u8], more: bool) -> Result 
 }
 
 /// Sends a packet without bulk data, about the connection.
-fn send_packet(socket: &Socket, packet: &Packet<'_>, agreed: &Agreed) -> Result {
+pub(crate) fn send_packet(socket: &Socket, packet: &Packet<'_>, agreed: &Agreed) -> Result {
     let mut bytes = [0; 128];
     let size = packet.emit(0, agreed, 0, &mut bytes).map_err(|_| EINVAL)?;
     send_all(socket, bytes.get(..size).ok_or(EINVAL)?, false)

@@ -115,6 +115,11 @@ pub(crate) struct Device {
     /// The resync.
     #[pin]
     pub(crate) resync: SpinLockIrq<crate::resync::State>,
+    /// Blocks may be asked about: this node is target of a resync, or VerifyS.
+    pub(crate) asks: AtomicBool,
+    /// Online verify.
+    #[pin]
+    pub(crate) verify: SpinLockIrq<crate::verify::State>,
     /// An I/O error to be told to the owner: bit 0 read, bit 1 write.
     errors: AtomicU32,
     /// Requests that the disk has failed and that have not heard of it.
@@ -267,6 +272,8 @@ impl Device {
                 failed_reads: LList::new(),
                 parked_reads: LList::new(),
                 resync <- new_spinlock_irq!(resync, "drbd_resync"),
+                asks: AtomicBool::new(false),
+                verify <- new_spinlock_irq!(crate::verify::State::default(), "drbd_verify"),
                 errors: AtomicU32::new(0),
                 failed_writes: AtomicU32::new(0),
                 idle <- new_wait_queue!("drbd_idle"),

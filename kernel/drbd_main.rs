@@ -33,11 +33,13 @@ use self::sys::{
 
 mod acks;
 mod answers;
+mod auth;
 mod backing;
 mod bitmap;
 mod connect;
 mod convert;
 mod device;
+mod digests;
 mod events;
 mod genl;
 mod globals;
@@ -64,6 +66,7 @@ pub(crate) mod sys;
 mod text;
 mod turn;
 mod vector;
+mod verify;
 
 pub(crate) use self::globals::{
     family, handlers, io_queue, later, major, peer_ios, registry, requests, srcu,

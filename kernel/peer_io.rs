@@ -6,8 +6,10 @@
 //! the sender. When the I/O has ended it goes on a list of the link; the rest is done by threads.
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use drbd_core::digest::Digest;
 use drbd_core::request::epoch::PeerEpochId;
 use drbd_core::wire::{AckWanted, BlockId};
+use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use crate::device::Device;
@@ -38,6 +40,33 @@ pub(crate) enum Purpose {
     Read,
     /// A resync block that the target asked for.
     ResyncRead,
+    /// A block that is to be compared.
+    Check(Check),
+}
+
+/// What is compared, and how far that has come. Which thread has it is said in brackets.
+#[derive(Clone, Copy)]
+pub(crate) enum Check {
+    /// Target of a resync: the own block is read, then asked for by its digest (sender).
+    AskWithSum {
+        /// The resync: what was read for another one is forgotten.
+        run: u64,
+    },
+    /// Source of a resync: read to be compared with what the target has told (sender).
+    ForTarget,
+    /// Source of a resync: it is equal (ack sender).
+    Equal,
+    /// VerifyT: read to tell its digest (sender).
+    Reply,
+    /// VerifyT: there is no good disk to read from (ack sender).
+    Refused,
+    /// VerifyS: read to be compared with what the peer has told (sender).
+    Compare,
+    /// VerifyS: the result (ack sender).
+    Result {
+        /// Both blocks have the same digest.
+        equal: bool,
+    },
 }
 
 /// I/O for the peer.
@@ -57,6 +86,8 @@ pub(crate) struct PeerIo {
     pub(crate) block_id: BlockId,
     /// Its range.
     pub(crate) tickets: Tickets,
+    /// The peer's digest of it, if it is to be compared.
+    pub(crate) digest: Option<KBox<Digest>>,
     /// It failed.
     failed: AtomicBool,
 }
@@ -83,6 +114,7 @@ impl PeerIo {
             bytes,
             block_id,
             tickets: [0; 2],
+            digest: None,
             failed: AtomicBool::new(false),
         }
     }
@@ -133,7 +165,7 @@ pub(crate) fn pass_on(bio: OwnedBio<PeerIo>) {
             let _ = over.done.push(bio);
             over.answers.wake_all();
         }
-        Purpose::Read | Purpose::ResyncRead => {
+        Purpose::Read | Purpose::ResyncRead | Purpose::Check(_) => {
             let resource = bio.device.resource.clone();
             let _ = over.read.push(bio);
             resource.sender.wake_all();
@@ -197,5 +229,6 @@ pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
     }
     for device in resource.devices().iter() {
         device.counters.unacked.store(0, Ordering::Relaxed);
+        device.counters.rs_pending.store(0, Ordering::Relaxed);
     }
 }

@@ -7,7 +7,7 @@
 
 use core::sync::atomic::Ordering;
 use drbd_core::peer::log::Amount;
-use drbd_core::peer::{DiskErrorKind, Driver, Effect, Event, OnIoError, Send};
+use drbd_core::peer::{settings, DiskErrorKind, Driver, Effect, Event, OnIoError, Send};
 use drbd_core::request::policy::{Policy, PolicyFacts};
 use drbd_core::request::word::Event as Told;
 use drbd_core::state::{DeviceState, LogEvent, Role};
@@ -15,6 +15,7 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use crate::device::Device;
+use crate::digests::Digests;
 use crate::log::{say, About};
 use crate::plane::Kind;
 use crate::resource::{Owner, Resource};
@@ -76,6 +77,15 @@ impl Driver for Buffer<'_> {
             crate::convert::on_io_error(l.conf().on_io_error)
         })
     }
+
+    fn verified(&self, vnr: u16) -> u64 {
+        let device = self.resource.device(vnr);
+        device.map_or(0, |device| device.verify.lock().seen())
+    }
+
+    fn equal_sums(&self, vnr: u16) -> Option<u64> {
+        crate::resync::equal_sums(&*self.resource.device(vnr)?)
+    }
 }
 
 /// Does one thing. What it gives is fed to the machine next.
@@ -134,7 +144,19 @@ pub(crate) fn perform(
                 }
             }
         }
-        Effect::StartResync { vnr, side } => crate::resync::start(resource, vnr, side),
+        Effect::StartResync { vnr, side } => {
+            let crashed = owner.core.volume(vnr).is_some_and(|v| v.crashed_primary);
+            let apv = owner.core.apv();
+            let sums = owner
+                .net
+                .as_ref()
+                .is_some_and(|net| settings::syncs_by_sums(net, apv, crashed));
+            crate::resync::start(resource, vnr, side, sums);
+        }
+        Effect::StartVerify { vnr, side } => {
+            crate::verify::begin(resource, vnr, side, owner.core.apv());
+        }
+        Effect::StopVerify(vnr) => crate::verify::end(resource, vnr),
         Effect::ResyncPaused { .. } => resource.resync_begins(),
         Effect::StopResync(vnr) => crate::resync::stop(resource, vnr),
         Effect::StartReceiver => {
@@ -147,6 +169,7 @@ pub(crate) fn perform(
             crate::events::connection_destroyed(resource);
             owner.net = None;
             owner.addresses = None;
+            *resource.digests.lock() = Digests::default();
         }
         Effect::ReleaseDisk(vnr) => {
             if let Some(device) = resource.device(vnr) {

@@ -90,12 +90,20 @@ fn again(device: &Arc<Device>) {
 fn runs(state: &DeviceState) -> bool {
     matches!(
         state.conn,
-        Conn::SyncSource | Conn::SyncTarget | Conn::PausedSyncS | Conn::PausedSyncT
+        Conn::SyncSource
+            | Conn::SyncTarget
+            | Conn::PausedSyncS
+            | Conn::PausedSyncT
+            | Conn::VerifyS
+            | Conn::VerifyT
     )
 }
 
-/// Bits that are still to be synced.
+/// Bits that are still to be synced or verified.
 fn left(device: &Device, volume: &Volume) -> u64 {
+    if volume.state.conn.is_verify() {
+        return device.verify.lock().running().map_or(0, |run| run.left());
+    }
     let weight = device.bits().map_or(0, |bits| bits.weight());
     weight.saturating_sub(volume.resync.failed)
 }
@@ -104,7 +112,8 @@ fn left(device: &Device, volume: &Volume) -> u64 {
 pub(crate) fn state_changed(device: &Arc<Device>, old: &DeviceState, new: &DeviceState) {
     match (runs(old), runs(new)) {
         (false, true) => {
-            let left = device.bits().map_or(0, |bits| bits.weight());
+            let verify = device.verify.lock().running().map(|run| run.left());
+            let left = verify.unwrap_or_else(|| device.bits().map_or(0, |bits| bits.weight()));
             let marks = Marks::new(Resource::now_ms(), left);
             *device.watch.run.lock() = Some(Run { marks, told: left });
             device.watch.on.store(true, Ordering::Release);
@@ -126,9 +135,11 @@ pub(crate) fn stop(device: &Arc<Device>) {
 
 /// A snapshot for `/proc/drbd`.
 pub(crate) fn snapshot(device: &Device, volume: &Volume) -> Option<Progress> {
-    if !matches!(volume.state.conn, Conn::SyncSource | Conn::SyncTarget) {
+    let conn = volume.state.conn;
+    if !matches!(conn, Conn::SyncSource | Conn::SyncTarget) && !conn.is_verify() {
         return None;
     }
+    let verify = device.verify.lock().running();
     let now = Resource::now_ms();
     let left_bits = left(device, volume);
     let run = *device.watch.run.lock();
@@ -143,16 +154,16 @@ pub(crate) fn snapshot(device: &Device, volume: &Volume) -> Option<Progress> {
         .saturating_sub(resync.started_ms)
         .saturating_sub(resync.paused_ms);
     Some(Progress {
-        total_bits: resync.total,
+        total_bits: verify.map_or(resync.total, |run| run.total()),
         left_bits,
         rolling,
         recent,
         active_seconds: active_ms / 1000,
         want_kib_s: u64::from(crate::resync::wanted_rate(device)),
         position: Position {
-            bit: crate::resync::position(device),
+            bit: verify.map_or_else(|| crate::resync::position(device), |run| run.position()),
             device_bits: device.bits().map_or(0, |bits| bits.len()),
-            stop_sector: None,
+            stop_sector: verify.and_then(|run| run.stop()),
         },
     })
 }

@@ -6,8 +6,12 @@
 //! so that a small packet mostly costs no call of its own, while the data of a large one goes from
 //! the socket to its pages without being copied once more.
 
+mod checks;
+
 use core::sync::atomic::Ordering;
+use drbd_core::config::net::AlgName;
 use drbd_core::config::NetConf;
+use drbd_core::digest;
 use drbd_core::peer::{settings, Event as Told};
 use drbd_core::request::range::Work;
 use drbd_core::request::slots::SlotId;
@@ -23,11 +27,13 @@ use kernel::sync::Arc;
 use crate::bitmap::{Bits, Merge};
 use crate::connect::recv_exact;
 use crate::device::Device;
+use crate::digests::Named;
 use crate::link::Link;
 use crate::peer_io::{self, PeerIo, Purpose};
 use crate::resource::Resource;
 use crate::stream::ReadAhead;
 use crate::sys::bio::{OpFlags, OwnedBio, Status};
+use crate::sys::crypto::Hash;
 use crate::sys::data::Data as Pages;
 use crate::sys::log::{log, Level};
 use crate::sys::socket::RecvOpts;
@@ -68,6 +74,7 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
         // Looked at again before it is used.
         seen: resource.net_version.load(Ordering::Acquire).wrapping_sub(1),
         context,
+        integrity: None,
         cursor: None,
     };
     match receiver.work(&mut buffer) {
@@ -85,6 +92,8 @@ struct Receiver<'a> {
     /// The version of `net`.
     seen: u32,
     context: Context,
+    /// The peer's `data-integrity-alg`; the context has the size of its digests.
+    integrity: Option<Arc<Hash>>,
     /// The bitmap that is being received.
     cursor: Option<BitmapCursor>,
 }
@@ -187,9 +196,13 @@ impl Receiver<'_> {
             Packet::ProtocolUpdate(p) => {
                 return self.protocol_update(&p);
             }
-            Packet::SyncParam(p) => {
-                let compatible = settings::same_algorithms(&self.net, &p);
-                resource.feed(Told::SyncParam { vnr, compatible });
+            Packet::SyncParam(p) => return self.sync_param(vnr, &p),
+            Packet::CsumRsRequest { request, digest } => {
+                return self.sum_request(vnr, request, digest);
+            }
+            Packet::OvRequest(r) => return self.verify_request(vnr, r),
+            Packet::OvReply { request, digest } => {
+                return self.verify_reply(vnr, request, digest);
             }
             Packet::Sizes(s) => resource.feed(Told::Sizes(vnr, s)),
             Packet::Uuids(u) => resource.feed(Told::Uuids(vnr, u)),
@@ -214,6 +227,32 @@ impl Receiver<'_> {
             return Err(PROTOCOL_ERROR);
         };
         self.resource.change_net(new);
+        match self.expect_digests(p.integrity_alg) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(End::Incompatible),
+        }
+    }
+
+    /// From the next packet on the peer's data has these digests. May load a module.
+    #[inline(never)]
+    fn expect_digests(&mut self, alg: Option<&str>) -> Result {
+        let Some(name) = AlgName::new(alg.unwrap_or_default().as_bytes()) else {
+            return Err(EINVAL);
+        };
+        let own = self.resource.digests.lock().integrity.clone();
+        let theirs = if own.name == name {
+            own
+        } else {
+            log!(
+                Level::Info,
+                **self.resource,
+                "peer data-integrity-alg: {}",
+                alg.filter(|alg| !alg.is_empty()).unwrap_or("(none)")
+            );
+            Named::new(&name)?
+        };
+        self.context.digest_size = theirs.hash.as_ref().map_or(0, |hash| hash.size());
+        self.integrity = theirs.hash;
         Ok(())
     }
 
@@ -238,8 +277,11 @@ impl Receiver<'_> {
                 alg
             );
         }
-        self.resource
-            .feed(Told::Protocol(settings::protocol_verdict(&self.net, p)));
+        let verdict = settings::protocol_verdict(&self.net, p);
+        self.resource.feed(Told::Protocol(verdict));
+        if verdict.compatible && self.expect_digests(p.integrity_alg).is_err() {
+            self.resource.feed(Told::CannotListen);
+        }
     }
 
     fn device(&self, vnr: u16) -> Result<Arc<Device>, End> {
@@ -260,8 +302,56 @@ impl Receiver<'_> {
         Err(PROTOCOL_ERROR)
     }
 
+    /// Moves the data of a packet to its pages, and checks it against its digest if it has one;
+    /// gives how much of both was in the buffer.
+    #[inline]
+    fn fill(&mut self, at: (&Device, u64), pages: Pages<'_>, ahead: &[u8]) -> Result<usize, End> {
+        match &self.integrity {
+            None => self.fill_unchecked(pages, ahead),
+            Some(_) => self.fill_checked(at, pages, ahead),
+        }
+    }
+
+    /// The digest in front of the data is that of the data.
+    #[cold]
+    fn fill_checked(
+        &mut self,
+        (device, sector): (&Device, u64),
+        pages: Pages<'_>,
+        ahead: &[u8],
+    ) -> Result<usize, End> {
+        let hash = self.integrity.clone().ok_or(PROTOCOL_ERROR)?;
+        let mut bytes = [0; digest::SIZE_MAX];
+        let told = bytes
+            .get_mut(..usize::from(hash.size()))
+            .ok_or(PROTOCOL_ERROR)?;
+        let mut here = 0_usize;
+        for (to, from) in told.iter_mut().zip(ahead) {
+            *to = *from;
+            here = here.saturating_add(1);
+        }
+        if let Some(missing) = told.get_mut(here..).filter(|rest| !rest.is_empty()) {
+            recv_exact(&self.link.data, missing).map_err(|_| End::Broken(Conn::BrokenPipe))?;
+            self.link.heard();
+        }
+        let ahead = ahead.get(here..).unwrap_or_default();
+        let used = self.fill_unchecked(pages, ahead)?;
+        let own = hash.of_data(pages).map_err(|_| PROTOCOL_ERROR)?;
+        if !own.matches(told) {
+            log!(
+                Level::Error,
+                *device,
+                "Digest integrity check FAILED: {}s +{}",
+                sector,
+                pages.len()
+            );
+            return Err(PROTOCOL_ERROR);
+        }
+        Ok(used.saturating_add(here))
+    }
+
     /// Moves the data of a packet to its pages; gives how much of it was in the buffer.
-    fn fill(&mut self, pages: Pages<'_>, ahead: &[u8]) -> Result<usize, End> {
+    fn fill_unchecked(&mut self, pages: Pages<'_>, ahead: &[u8]) -> Result<usize, End> {
         let mine = ahead
             .get(..ahead.len().min(pages.len() as usize))
             .unwrap_or_default();
@@ -371,7 +461,7 @@ impl Receiver<'_> {
             flags: disk_flags,
         };
         let mut bio = self.object(&device, purpose, &data.range, data.block_id)?;
-        let used = self.fill(bio.data(), ahead)?;
+        let used = self.fill((&device, bio.sector), bio.data(), ahead)?;
         device.counters.unacked.fetch_add(1, Ordering::Relaxed);
         if flags.ack.receive() {
             self.link.received(&bio);
@@ -401,7 +491,8 @@ impl Receiver<'_> {
         data: &Data,
         ahead: &[u8],
     ) -> Result<usize, End> {
-        let used = self.drain(data.range.size(), ahead)?;
+        let digest = u32::from(self.context.digest_size);
+        let used = self.drain(data.range.size().saturating_add(digest), ahead)?;
         self.link.epochs.lock().count_only();
         self.link.cannot(device, &data.range, data.block_id);
         Ok(used)
@@ -479,7 +570,7 @@ impl Receiver<'_> {
         let Some((upper, started)) = upper else {
             return Err(PROTOCOL_ERROR);
         };
-        let used = match self.fill(upper.data(), ahead) {
+        let used = match self.fill((&device, reply.range.sector()), upper.data(), ahead) {
             Ok(used) => used,
             Err(end) => {
                 // The link is gone: whoever ends its requests finds this one as it was.
@@ -530,7 +621,7 @@ impl Receiver<'_> {
         ahead: &[u8],
     ) -> Result<usize, End> {
         let mut bio = self.object(device, Purpose::ResyncWrite, &reply.range, reply.block_id)?;
-        let used = self.fill(bio.data(), ahead)?;
+        let used = self.fill((device, bio.sector), bio.data(), ahead)?;
         self.take_range(device, &mut bio, Work::ResyncIo)?;
         device.counters.unacked.fetch_add(1, Ordering::Relaxed);
         peer_io::submit_write(bio);

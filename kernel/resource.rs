@@ -24,6 +24,7 @@ use kernel::str::CString;
 use kernel::sync::{Arc, Mutex, MutexGuard};
 
 use crate::device::Device;
+use crate::digests::Digests;
 use crate::link::Link;
 use crate::plane::{Kind, Plane, Req};
 use crate::sys::bio::BioArc;
@@ -144,6 +145,9 @@ pub(crate) struct Resource {
     resync_news: AtomicU64,
     /// Counts changes of the network configuration, for the threads of the link.
     pub(crate) net_version: AtomicU32,
+    /// The hashes that the network configuration names.
+    #[pin]
+    pub(crate) digests: Mutex<Digests>,
     /// What listeners were told.
     #[pin]
     pub(crate) news: crate::events::News,
@@ -226,6 +230,7 @@ impl Resource {
                 resync_begun: AtomicBool::new(false),
                 resync_news: AtomicU64::new(0),
                 net_version: AtomicU32::new(0),
+                digests <- new_mutex!(Digests::default(), "drbd_digests"),
                 news <- crate::events::News::new(),
             }),
             GFP_KERNEL,

@@ -8,6 +8,7 @@
 //! that meets a write is parked until the write is answered. See [`drbd_core::request::range`].
 
 use core::sync::atomic::Ordering;
+use drbd_core::config::DiskConf;
 use drbd_core::peer::Side;
 use drbd_core::request::range::Work;
 use drbd_core::resync::{Controller, Scan, Settings};
@@ -45,6 +46,14 @@ pub(crate) struct State {
     wanted: KVec<Wanted>,
     /// Blocks that failed since the machine was told last.
     failed: u32,
+    /// Blocks may be asked about: this node is target of a resync, or VerifyS.
+    open: bool,
+    /// Not for a resync, but for a verify.
+    verify: bool,
+    /// The resync goes by checksums: blocks that were equal.
+    equal: Option<u64>,
+    /// Counts resyncs.
+    run: u64,
 }
 
 impl State {
@@ -57,12 +66,16 @@ impl State {
             allowed: 0,
             wanted: KVec::with_capacity(OPEN_MAX, GFP_KERNEL)?,
             failed: 0,
+            open: false,
+            verify: false,
+            equal: None,
+            run: 0,
         })
     }
 }
 
-/// The machine says that a resync has begun.
-pub(crate) fn start(resource: &Arc<Resource>, vnr: u16, side: Side) {
+/// The machine says that a resync has begun; `sums`: it goes by checksums.
+pub(crate) fn start(resource: &Arc<Resource>, vnr: u16, side: Side, sums: bool) {
     let Some(device) = resource.device(vnr) else {
         return;
     };
@@ -73,9 +86,24 @@ pub(crate) fn start(resource: &Arc<Resource>, vnr: u16, side: Side) {
         state.scan = Some(Scan::new());
         state.controller = Controller::new();
         state.due_ms = Resource::now_ms();
+        (state.open, state.verify) = (true, false);
+        device.asks.store(true, Ordering::Release);
+        state.equal = sums.then_some(0);
+        state.run = state.run.wrapping_add(1);
+    } else {
+        state.equal = None;
     }
     drop(state);
     resource.resync_begins();
+}
+
+/// As VerifyS: a verify begins.
+pub(crate) fn open_for_verify(device: &Device) {
+    let mut state = device.resync.lock();
+    state.controller = Controller::new();
+    state.due_ms = Resource::now_ms();
+    (state.open, state.verify) = (true, true);
+    device.asks.store(true, Ordering::Release);
 }
 
 /// The machine says that the resync is over, or broken off.
@@ -83,17 +111,26 @@ pub(crate) fn stop(resource: &Arc<Resource>, vnr: u16) {
     let Some(device) = resource.device(vnr) else {
         return;
     };
+    device.resync.lock().failed = 0;
+    close(&device);
+    drop_parked(&device);
+}
+
+/// No blocks are asked about any more; what was asked about is forgotten.
+pub(crate) fn close(device: &Arc<Device>) {
     let mut state = device.resync.lock();
+    let asked = core::mem::take(&mut state.open);
+    device.asks.store(false, Ordering::Release);
     state.scan = None;
-    state.failed = 0;
     while let Some(wanted) = state.wanted.pop() {
         drop(state);
         device.release_range(wanted.tickets);
         state = device.resync.lock();
     }
     drop(state);
-    device.counters.rs_pending.store(0, Ordering::Relaxed);
-    drop_parked(&device);
+    if asked {
+        device.counters.rs_pending.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Reads for the target that were parked are dropped: the link is gone.
@@ -103,10 +140,15 @@ pub(crate) fn drop_parked(device: &Arc<Device>) {
     }
 }
 
-/// The rate that the controller asks for, in KiB/s; 0 unless this node is the target.
+/// The rate that the controller asks for, in KiB/s; 0 unless this node is the target
+/// or VerifyS.
 pub(crate) fn wanted_rate(device: &Device) -> u32 {
     let state = device.resync.lock();
-    state.scan.map_or(0, |_| state.allowed.saturating_mul(40))
+    if state.open {
+        state.allowed.saturating_mul(40)
+    } else {
+        0
+    }
 }
 
 /// The bit that the scan has come to; 0 unless this node is the target.
@@ -118,13 +160,13 @@ pub(crate) fn position(device: &Device) -> u64 {
 pub(crate) fn next_tick(resource: &Arc<Resource>) -> Jiffies {
     let now = Resource::now_ms();
     let devices = resource.devices();
-    let due = devices.iter().filter_map(|device| {
+    let asking = devices
+        .iter()
+        .filter(|device| device.asks.load(Ordering::Acquire));
+    let due = asking.filter_map(|device| {
         let state = device.resync.lock();
-        state
-            .scan
-            .as_ref()
-            .filter(|_| device.is_sync_target())
-            .map(|_| state.due_ms)
+        let asks = state.open && (state.verify || device.is_sync_target());
+        asks.then_some(state.due_ms)
     });
     let wait = due
         .min()
@@ -133,17 +175,80 @@ pub(crate) fn next_tick(resource: &Arc<Resource>) -> Jiffies {
     ms_to_jiffies(wait as u32)
 }
 
-/// Makes the steps that are due: asks for blocks by `ask`.
+/// Makes the steps that are due: asks about blocks by `ask`, which also hears whether it is for a
+/// verify.
 pub(crate) fn tick(
     resource: &Arc<Resource>,
-    mut ask: impl FnMut(&Arc<Device>, BlockRange) -> Result,
+    mut ask: impl FnMut(&Arc<Device>, BlockRange, bool) -> Result,
 ) -> Result {
     for device in resource.devices().iter() {
+        if !device.asks.load(Ordering::Acquire) {
+            continue;
+        }
         if device.is_sync_target() {
-            step(resource, device, &mut ask)?;
+            step(resource, device, &mut |device, range| {
+                ask(device, range, false)
+            })?;
+        } else {
+            crate::verify::step(resource, device, &mut |device, range| {
+                ask(device, range, true)
+            })?;
         }
     }
     Ok(())
+}
+
+/// If a step is due: how many blocks it may ask about.
+pub(crate) fn allowance(resource: &Resource, device: &Device, conf: &DiskConf) -> Option<u32> {
+    let now = Resource::now_ms();
+    let max_buffers = resource.view(|v| v.net.as_ref().map_or(2048, |net| net.max_buffers));
+    let mut state = device.resync.lock();
+    if !state.open || now < state.due_ms {
+        return None;
+    }
+    let settings = Settings {
+        resync_rate: conf.resync_rate,
+        plan_ahead: conf.c_plan_ahead,
+        delay_target: conf.c_delay_target,
+        fill_target: conf.c_fill_target,
+        max_rate: conf.c_max_rate,
+        max_buffers,
+    };
+    state.due_ms = now.saturating_add(settings.step_ms());
+    state.allowed = state.controller.step(&settings);
+    Some(state.allowed)
+}
+
+/// What became of the wish to ask about a block.
+pub(crate) enum Claim {
+    /// It is locked against the own application, and expected.
+    Taken,
+    /// A write of the own application is in the way.
+    Busy,
+    /// Enough is open, or nothing is asked about any more.
+    Full,
+}
+
+/// Locks a range that is to be asked about.
+pub(crate) fn claim(device: &Arc<Device>, range: BlockRange) -> Claim {
+    if device.resync.lock().wanted.len() >= OPEN_MAX {
+        return Claim::Full;
+    }
+    let (sector, bytes) = (range.sector(), range.size());
+    let Some(tickets) = device.take_range(sector, bytes, Work::ResyncWanted, || {}) else {
+        return Claim::Busy;
+    };
+    let mut state = device.resync.lock();
+    let wanted = Wanted { range, tickets };
+    if !state.open || state.wanted.push_within_capacity(wanted).is_err() {
+        drop(state);
+        device.release_range(tickets);
+        return Claim::Full;
+    }
+    state.controller.asked(range.sectors());
+    drop(state);
+    device.counters.rs_pending.fetch_add(1, Ordering::Relaxed);
+    Claim::Taken
 }
 
 fn step(
@@ -151,39 +256,19 @@ fn step(
     device: &Arc<Device>,
     ask: &mut impl FnMut(&Arc<Device>, BlockRange) -> Result,
 ) -> Result {
-    let now = Resource::now_ms();
     let (Some(bits), Some(local)) = (device.bits(), device.local()) else {
         return Ok(());
     };
-    let conf = local.conf();
-    let max_buffers = resource.view(|v| v.net.as_ref().map_or(2048, |net| net.max_buffers));
-    let mut allowed = {
-        let mut state = device.resync.lock();
-        if state.scan.is_none() || now < state.due_ms {
-            return Ok(());
-        }
-        let settings = Settings {
-            resync_rate: conf.resync_rate,
-            plan_ahead: conf.c_plan_ahead,
-            delay_target: conf.c_delay_target,
-            fill_target: conf.c_fill_target,
-            max_rate: conf.c_max_rate,
-            max_buffers,
-        };
-        state.due_ms = now.saturating_add(settings.step_ms());
-        let allowed = state.controller.step(&settings);
-        state.allowed = allowed;
-        allowed
+    let Some(mut allowed) = allowance(resource, device, &local.conf()) else {
+        return Ok(());
     };
     let max_bytes = crate::backing::max_bio_size(&local.data);
     let size = bits.sectors();
     while allowed > 0 {
-        if device.resync.lock().wanted.len() >= OPEN_MAX {
-            break;
-        }
-        let Some(mut scan) = device.resync.lock().scan else {
+        let Some(before) = device.resync.lock().scan else {
             break;
         };
+        let mut scan = before;
         let found = scan.next(size, max_bytes.min(allowed.saturating_mul(4096)), |from| {
             bits.next_set(from)
         });
@@ -192,29 +277,26 @@ fn step(
             // from the start as long as bits are left that nobody asked for.
             let mut state = device.resync.lock();
             let failed = device.counters.rs_failed.load(Ordering::Relaxed);
-            if state.wanted.is_empty() && bits.weight() > failed {
+            if state.scan.is_some() && state.wanted.is_empty() && bits.weight() > failed {
                 state.scan = Some(Scan::new());
             }
             break;
         };
         let range = BlockRange::new(sector, bytes, 1 << 20).map_err(|_| EINVAL)?;
-        let Some(tickets) = device.take_range(sector, bytes, Work::ResyncWanted, || {}) else {
-            // A write of ours is in the way: it clears or keeps the bits; look again later.
-            let mut state = device.resync.lock();
-            state.scan = Some(scan);
-            allowed = allowed.saturating_sub(1);
-            continue;
-        };
-        let mut state = device.resync.lock();
-        state.scan = Some(scan);
-        state.controller.asked(range.sectors());
-        let pushed = state.wanted.push_within_capacity(Wanted { range, tickets });
-        drop(state);
-        if pushed.is_err() {
-            device.release_range(tickets);
+        let claim = claim(device, range);
+        if matches!(claim, Claim::Full) {
             break;
         }
-        device.counters.rs_pending.fetch_add(1, Ordering::Relaxed);
+        let mut state = device.resync.lock();
+        if state.scan == Some(before) {
+            state.scan = Some(scan);
+        }
+        drop(state);
+        if matches!(claim, Claim::Busy) {
+            // A write of ours is in the way: it clears or keeps the bits; look again later.
+            allowed = allowed.saturating_sub(1);
+            continue;
+        }
         allowed = allowed.saturating_sub(bytes.div_ceil(4096));
         ask(device, range)?;
     }
@@ -241,6 +323,38 @@ pub(crate) fn refused(device: &Arc<Device>, range: &BlockRange) -> bool {
         }
         None => false,
     }
+}
+
+/// The source says that a block is equal: `true` if it was asked about.
+pub(crate) fn equal(device: &Arc<Device>, range: &BlockRange) -> bool {
+    let Some(tickets) = arrived(device, range) else {
+        return false;
+    };
+    let blocks = u64::from(range.size().div_ceil(4096));
+    if let Some(equal) = &mut device.resync.lock().equal {
+        *equal = equal.saturating_add(blocks);
+    }
+    // Before writes that have waited for the range can fail and mark it out of sync.
+    device.mark_in_sync(range.sector(), range.size());
+    device.release_range(tickets);
+    true
+}
+
+/// The number of the present resync, if it goes by checksums.
+pub(crate) fn run_by_sums(device: &Device) -> Option<u64> {
+    let state = device.resync.lock();
+    state.equal.map(|_| state.run)
+}
+
+/// Blocks that the present resync has found equal; `None` if it does not look.
+pub(crate) fn equal_sums(device: &Device) -> Option<u64> {
+    device.resync.lock().equal
+}
+
+/// Whether the resync with this number waits for a block.
+pub(crate) fn is_wanted(device: &Device, range: &BlockRange, run: u64) -> bool {
+    let state = device.resync.lock();
+    state.run == run && state.wanted.iter().any(|wanted| wanted.range == *range)
 }
 
 /// Blocks of the resync failed: the machine will be told. Any task.

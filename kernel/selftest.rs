@@ -8,6 +8,7 @@
 //! The module stays loaded in either case: a disk that a test has opened is closed later on.
 
 mod blk;
+mod crypto;
 mod net;
 mod surface;
 mod tasks;
@@ -47,6 +48,7 @@ pub(crate) fn run() -> Option<Surface> {
         ("sync_io", blk::sync_io),
         ("buffers", blk::buffers),
         ("disk", blk::disk),
+        ("crypto", crypto::hashes),
         ("helpers", surface::helpers),
         ("parameters", surface::parameters),
         ("log", surface::log),

@@ -10,6 +10,8 @@
 //! Answers to the peer's reads go first: a write that waited for a resync read must come after its
 //! answer on the wire.
 
+mod checks;
+
 use core::sync::atomic::Ordering;
 use drbd_core::config::{DiskConf, NetConf};
 use drbd_core::peer::{settings, Event as Told, Send};
@@ -32,6 +34,7 @@ use crate::plane::{Kind, Req};
 use crate::resource::{Resource, CLOSE_ANY, CLOSE_THIS};
 use crate::stream::Gather;
 use crate::sys::bio::{OwnedBio, UpperHold};
+use crate::sys::crypto::Hash;
 use crate::sys::data::Data as Pages;
 use crate::sys::log::{log, Level};
 use crate::sys::memalloc::{NoIo, NoReclaim};
@@ -77,6 +80,8 @@ struct Sender<'a> {
     buffer: Gather,
     /// The socket holds back a small rest, because more was announced.
     held_back: bool,
+    /// `data-integrity-alg`, as the last P_PROTOCOL or its update has told the peer.
+    integrity: Option<Arc<Hash>>,
     /// Requests whose packets are complete once the buffer is sent.
     sent: KVec<(Arc<Device>, SlotId)>,
 }
@@ -96,6 +101,7 @@ impl<'a> Sender<'a> {
             epoch: SendEpoch::new(number),
             buffer: Gather::new(BUFFER)?,
             held_back: false,
+            integrity: None,
             sent: KVec::with_capacity(256, GFP_KERNEL)?,
         })
     }
@@ -129,7 +135,13 @@ impl<'a> Sender<'a> {
             if self.epoch_is_to_be_closed() {
                 self.close_epoch()?;
             }
-            crate::resync::tick(resource, |device, range| self.request_block(device, range))?;
+            crate::resync::tick(resource, |device, range, verify| {
+                if verify {
+                    self.ask_for_digest(device, range)
+                } else {
+                    self.ask_for(device, range)
+                }
+            })?;
             self.flush(false)?;
             self.tell_news();
         }
@@ -174,6 +186,9 @@ impl<'a> Sender<'a> {
                     vnr: device.vnr,
                     failed,
                 });
+                if crate::verify::take_news(device) {
+                    self.resource.feed(Told::VerifyDone(device.vnr));
+                }
             }
         }
     }
@@ -254,7 +269,7 @@ impl<'a> Sender<'a> {
             .counters
             .send
             .fetch_add(u64::from(subject.bytes >> 9), Ordering::Relaxed);
-        self.packet(device.vnr, &packet)?;
+        self.data_packet(device.vnr, &packet, pages)?;
         // A page that travels itself may change while it does: that is the application's business
         // as long as it has no answer. Protocol A answers before the peer has the data.
         let splice = flags.ack.receive() || flags.ack.write();
@@ -316,6 +331,13 @@ impl<'a> Sender<'a> {
     }
 
     fn answer_read(&mut self, bio: OwnedBio<PeerIo>) -> Result {
+        let bio = match bio.purpose {
+            Purpose::Check(check) => match self.check(bio, check)? {
+                Some(bio) => bio,
+                None => return Ok(()),
+            },
+            _ => bio,
+        };
         let reply = DataReply {
             range: range(bio.sector, bio.bytes)?,
             block_id: bio.block_id,
@@ -328,7 +350,7 @@ impl<'a> Sender<'a> {
             return Ok(());
         }
         let packet = match bio.purpose {
-            Purpose::ResyncRead => {
+            Purpose::ResyncRead | Purpose::Check(_) => {
                 device.counters.rs_pending.fetch_add(1, Ordering::Relaxed);
                 Packet::RsDataReply(reply)
             }
@@ -338,7 +360,7 @@ impl<'a> Sender<'a> {
             .counters
             .send
             .fetch_add(u64::from(bio.bytes >> 9), Ordering::Relaxed);
-        self.packet(device.vnr, &packet)?;
+        self.data_packet(device.vnr, &packet, bio.data())?;
         self.pages(bio.data(), true)?;
         device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
         // From here on writes of the range may follow on the wire.
@@ -346,29 +368,12 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Asks the source of a resync for a block.
-    fn request_block(&mut self, device: &Arc<Device>, range: BlockRange) -> Result {
-        let request = BlockRequest {
-            range,
-            block_id: BlockId::SYNCER,
-        };
-        self.packet(device.vnr, &Packet::RsDataRequest(request))
-    }
-
     fn control(&mut self, packet: &Send) -> Result {
         match *packet {
             Send::Protocol {
                 discard_my_data,
                 dry_run,
-            } => {
-                let net = self.net.clone();
-                let own = settings::own_protocol(&net, discard_my_data, dry_run);
-                if core::mem::replace(&mut self.protocol_sent, true) {
-                    self.packet(0, &Packet::ProtocolUpdate(own))
-                } else {
-                    self.packet(0, &Packet::Protocol(own))
-                }
-            }
+            } => self.protocol(discard_my_data, dry_run),
             Send::SyncParam(vnr) => {
                 let net = self.net.clone();
                 let local = self.resource.device(vnr).and_then(|d| d.local());
@@ -392,6 +397,23 @@ impl<'a> Sender<'a> {
             Send::ChangeReply(..) | Send::ConnChangeReply(_) | Send::Ping => Ok(()),
         }?;
         self.flush(false)
+    }
+
+    /// P_PROTOCOL, or its update. From here on data has the digest that it names.
+    #[inline(never)]
+    fn protocol(&mut self, discard_my_data: bool, dry_run: bool) -> Result {
+        self.resource.renew_net(&mut self.seen, &mut self.net);
+        let integrity = self.resource.digests.lock().integrity.clone();
+        let mut net = self.net.clone();
+        net.integrity_alg = integrity.name;
+        let own = settings::own_protocol(&net, discard_my_data, dry_run);
+        if core::mem::replace(&mut self.protocol_sent, true) {
+            self.packet(0, &Packet::ProtocolUpdate(own))?;
+        } else {
+            self.packet(0, &Packet::Protocol(own))?;
+        }
+        self.integrity = integrity.hash;
+        Ok(())
     }
 
     /// The whole bitmap of a volume. Bits that are set meanwhile are told by notes behind it.
@@ -418,6 +440,27 @@ impl<'a> Sender<'a> {
             self.flush(true)?;
         }
         self.buffer.put(vnr, packet, &self.link.agreed)
+    }
+
+    /// Puts a packet into the buffer whose data is sent behind it, with a digest if there is to be
+    /// one.
+    #[inline]
+    fn data_packet(&mut self, vnr: u16, packet: &Packet<'_>, pages: Pages<'_>) -> Result {
+        match &self.integrity {
+            None => self.packet(vnr, packet),
+            Some(_) => self.sealed_packet(vnr, packet, pages),
+        }
+    }
+
+    #[cold]
+    fn sealed_packet(&mut self, vnr: u16, packet: &Packet<'_>, pages: Pages<'_>) -> Result {
+        if self.buffer.room().len() < SMALL_PACKET {
+            self.flush(true)?;
+        }
+        let hash = self.integrity.as_ref().ok_or(EINVAL)?;
+        let digest = hash.of_data(pages)?;
+        self.buffer
+            .put_sealed(vnr, packet, &self.link.agreed, &digest)
     }
 
     /// The request's packet is complete when the buffer is sent.

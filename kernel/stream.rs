@@ -3,6 +3,7 @@
 //! Buffers between packets and sockets: [`Gather`] for many packets in one send, [`ReadAhead`] for
 //! many packets from one receive.
 
+use drbd_core::digest::Digest;
 use drbd_core::wire::{Agreed, Packet};
 use kernel::prelude::*;
 
@@ -52,6 +53,28 @@ impl Gather {
             .emit(vnr, agreed, 0, self.room())
             .map_err(|_| EINVAL)?;
         self.added(size);
+        Ok(())
+    }
+
+    /// Adds a packet whose data, sent behind it, has this digest.
+    pub(crate) fn put_sealed(
+        &mut self,
+        vnr: u16,
+        packet: &Packet<'_>,
+        agreed: &Agreed,
+        digest: &Digest,
+    ) -> Result {
+        let (room, bytes) = (self.room(), digest.as_bytes());
+        let digest_size = u8::try_from(bytes.len()).map_err(|_| EINVAL)?;
+        let size = packet
+            .emit(vnr, agreed, digest_size, room)
+            .map_err(|_| EINVAL)?;
+        let end = size.saturating_add(bytes.len());
+        let place = room.get_mut(size..end).ok_or(EINVAL)?;
+        for (to, from) in place.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        self.added(end);
         Ok(())
     }
 }

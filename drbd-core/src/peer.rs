@@ -19,6 +19,7 @@
 //! - `resync`: bitmap exchange, sync UUID, start and end of a resync;
 //! - `cluster`: changes that the peer has to agree to;
 //! - `generation`: a generation begun by hand;
+//! - `verify`: the course of an online verify;
 //! - `admin`: the administrator's commands; `role` and `attach`: the long ones of them;
 //! - `fence`: the peer is fenced;
 //! - [`settings`]: what the configuration says to the peer.
@@ -36,6 +37,7 @@ mod resync;
 mod role;
 pub mod settings;
 mod state_packet;
+mod verify;
 mod volume;
 
 pub use event::{

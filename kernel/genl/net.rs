@@ -15,6 +15,7 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use super::{machine, no_memory, Call};
+use crate::digests::Digests;
 use crate::events;
 use crate::resource::{Addresses, Resource, View};
 
@@ -45,9 +46,11 @@ impl Call<'_> {
             volumes: &volumes,
         };
         let conf = net::new_conf(self.payload::<NetConf>(), &situation)?;
+        let digests = Digests::of(&conf)?;
         if resource.view(|view| view.net.is_some()) {
             return Err(ErrCode::NetConfigured.into());
         }
+        *resource.digests.lock() = digests;
         let command = Command::Connect {
             discard_my_data: conf.discard_my_data,
             dry_run: conf.tentative,
@@ -96,6 +99,7 @@ impl Call<'_> {
             &situation,
             seen.running,
         )?;
+        *resource.digests.lock() = Digests::of(&new)?;
         resource.change_net(new);
         if let Some(version) = seen.established {
             if version >= 100 {

@@ -4,12 +4,12 @@
 //! pause-sync, suspend-io, verify and their kin.
 
 use core::sync::atomic::Ordering;
-use drbd_core::admin::{tell, Answer, Denied, Judged};
+use drbd_core::admin::{tell, Answer, Judged};
 use drbd_core::genl::request::{SetRoleParms, StartOvParms};
 use drbd_core::genl::status::SibReason;
 use drbd_core::genl::{Nest, Writer};
 use drbd_core::peer::Command;
-use drbd_core::state::{propose, Change, Conn, Facts, Mode};
+use drbd_core::state::Conn;
 
 use super::{machine, status, too_long, Call};
 
@@ -74,32 +74,18 @@ impl Call<'_> {
         self.change(Command::ResumeIo)
     }
 
-    /// Online verify is not built: what the rules of states refuse is refused as always, and the
-    /// rest by name.
     #[inline(never)]
     pub(super) fn verify(&mut self) -> Judged<Answer> {
-        if let Some(payload) = self.payload::<StartOvParms>() {
-            StartOvParms::create(payload)?;
-        }
-        let device = self.device()?;
-        let resource = &device.resource;
-        let (volume, apv, net) = resource.view(|view| {
-            (
-                status::volume(view, device.vnr),
-                view.apv,
-                view.net.is_some(),
-            )
-        });
-        let facts = Facts {
-            net_config: net,
-            apv,
-            ..Facts::NONE
+        let parms = match self.payload::<StartOvParms>() {
+            Some(payload) => StartOvParms::create(payload)?.0,
+            None => StartOvParms::default(),
         };
-        let start = Change::conn(Conn::VerifyS);
-        match propose(&facts, &volume.state, &start, Mode::Soft) {
-            Err(refusal) => Err(Denied::Answer(refusal.into())),
-            Ok(_) => Ok(Answer::unbuilt_command("verify")),
-        }
+        let device = self.device()?;
+        let _turn = self.turn(&device.resource)?;
+        crate::verify::plan(&device, parms.ov_start_sector, parms.ov_stop_sector);
+        Ok(machine(
+            device.resource.command(Command::Verify(device.vnr)),
+        ))
     }
 
     #[inline(never)]

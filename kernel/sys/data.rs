@@ -12,7 +12,10 @@ use core::{
     marker::PhantomData,
     ptr::NonNull, //
 };
-use kernel::bindings;
+use kernel::{
+    bindings,
+    prelude::*, //
+};
 
 use super::{
     ffi,
@@ -161,6 +164,15 @@ impl<'a> Data<'a> {
                 )
             }
         })
+    }
+
+    /// Calls `f` with the address and the length of each piece, as long as it succeeds. The bytes
+    /// may be read while it runs.
+    pub(super) fn each_piece(&self, mut f: impl FnMut(*const u8, u32) -> Result) -> Result {
+        for piece in self.pieces() {
+            f(piece.address(), piece.len)?;
+        }
+        Ok(())
     }
 
     /// Copies as much as fits into `to`; gives the number of bytes.

@@ -52,6 +52,15 @@ extern "C" {
     pub(super) fn shim_limits_cancel(disk: *mut bindings::gendisk);
     pub(super) fn shim_disk_device(disk: *mut bindings::gendisk) -> *mut bindings::device;
 
+    pub(super) fn shim_hash_alloc(name: *const c_char) -> *mut c_void;
+    pub(super) fn shim_hash_free(hash: *mut c_void);
+    pub(super) fn shim_hash_size(hash: *mut c_void) -> c_uint;
+    pub(super) fn shim_hash_needs_key(hash: *mut c_void) -> bool;
+    pub(super) fn shim_hash_set_key(hash: *mut c_void, key: *const u8, len: c_uint) -> c_int;
+    pub(super) fn shim_hash_begin(hash: *mut c_void, work: *mut c_void) -> c_int;
+    pub(super) fn shim_hash_add(work: *mut c_void, bytes: *const u8, len: c_uint) -> c_int;
+    pub(super) fn shim_hash_end(work: *mut c_void, digest: *mut u8) -> c_int;
+
     pub(super) fn shim_sock_for_block_io(sock: *mut bindings::socket);
     pub(super) fn shim_sock_done(sock: *mut bindings::socket);
     pub(super) fn shim_sock_set_reuseaddr(sock: *mut bindings::socket);

@@ -58,6 +58,22 @@ void shim_limits_start(struct gendisk *disk, struct queue_limits *limits);
 void shim_limits_cancel(struct gendisk *disk);
 struct device *shim_disk_device(struct gendisk *disk);
 
+/* shim_crypto.c: hashes; `work` is memory of the size and alignment below */
+struct crypto_shash;
+
+#define SHIM_HASH_WORK_SIZE 512
+#define SHIM_HASH_WORK_ALIGN 16
+#define SHIM_HASH_SIZE_MAX 64
+
+struct crypto_shash *shim_hash_alloc(const char *name);
+void shim_hash_free(struct crypto_shash *hash);
+unsigned int shim_hash_size(struct crypto_shash *hash);
+bool shim_hash_needs_key(struct crypto_shash *hash);
+int shim_hash_set_key(struct crypto_shash *hash, const u8 *key, unsigned int len);
+int shim_hash_begin(struct crypto_shash *hash, void *work);
+int shim_hash_add(void *work, const u8 *bytes, unsigned int len);
+int shim_hash_end(void *work, u8 *digest);
+
 /* shim_net.c: sockets */
 struct socket;
 

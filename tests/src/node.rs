@@ -455,6 +455,35 @@ impl Node {
         self.log()
     }
 
+    /// Waits until the kernel has logged `text` since the scenario began.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`]; and when the console's file can't be read.
+    pub fn wait_log(&self, text: &str) -> Result<()> {
+        self.wait_log_times(text, 1)
+    }
+
+    /// Waits until the kernel has logged `text` so many times since the scenario began.
+    ///
+    /// # Errors
+    /// As [`Node::wait_log`].
+    pub fn wait_log_times(&self, text: &str, times: usize) -> Result<()> {
+        let start = Instant::now();
+        while self.log()?.matches(text).count() < times {
+            if start.elapsed() > time::state() {
+                return Err(LabError::Timeout {
+                    node: self.name().to_owned(),
+                    seconds: time::state().as_secs(),
+                    what: format!("the log to say `{text}`"),
+                    last_seen: String::new(),
+                });
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.note(&format!("(wait) log: {text}"), start);
+        Ok(())
+    }
+
     /// Fails if the kernel has told of a bug since the scenario began.
     ///
     /// # Errors

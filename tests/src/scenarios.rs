@@ -4,12 +4,14 @@
 //! A scenario says what any pair of implementations does. It is proven on C at both nodes before
 //! it is asked of ours; where C has a known defect, it says so and C has to fail in just that way.
 
+pub mod checks;
 pub mod faults;
 pub mod metadata;
 pub mod module;
 pub mod proc;
 pub mod refusals;
 pub mod rolling;
+pub mod security;
 pub mod split;
 pub mod steps;
 pub mod stress;
@@ -116,6 +118,8 @@ pub fn all() -> Vec<Scenario> {
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
         refusals::SCENARIOS.as_slice(),
+        security::SCENARIOS.as_slice(),
+        checks::SCENARIOS.as_slice(),
         metadata::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),

@@ -3,7 +3,7 @@
 
 use super::{Answer, Denied, Judged};
 use crate::config::net::NetSituation;
-use crate::config::{first_unbuilt, unbuilt, NetConf};
+use crate::config::{first_unbuilt, NetConf};
 use crate::genl::context::text;
 use crate::genl::{Address, Context, ErrCode, Nest};
 
@@ -59,8 +59,8 @@ pub fn addresses_free(
 ///
 /// # Errors
 ///
-/// 126 for what makes no sense; what [`NetConf::check`] says; then the codes of algorithms and of
-/// other settings that are not built.
+/// 126 for what makes no sense; what [`NetConf::check`] says; then what is not built.
+/// Algorithms are looked up by the caller.
 pub fn new_conf(payload: Option<&[u8]>, situation: &NetSituation<'_>) -> Judged<NetConf> {
     let (conf, _) = NetConf::create(payload.unwrap_or(&[]))?;
     conf.check(situation)?;
@@ -81,8 +81,8 @@ pub struct Running {
 ///
 /// # Errors
 ///
-/// 162 without a connection; 126; what [`NetConf::check`] says; 148, 149; then the codes of
-/// algorithms and of other settings that are not built.
+/// 162 without a connection; 126; what [`NetConf::check`] says; 148, 149; then what is not
+/// built. Algorithms are looked up by the caller.
 pub fn changed_conf(
     old: Option<&NetConf>,
     payload: Option<&[u8]>,
@@ -107,20 +107,8 @@ pub fn changed_conf(
     Ok(new)
 }
 
-/// Refuses what is not built: algorithms in the order in which the C driver looks them up, then
-/// the rest.
+/// Refuses what is not built.
 fn gate(conf: &NetConf) -> Result<(), Denied> {
-    const ALGORITHMS: [ErrCode; 4] = [
-        ErrCode::CsumsAlg,
-        ErrCode::VerifyAlg,
-        ErrCode::IntegrityAlg,
-        ErrCode::AuthAlg,
-    ];
-    for code in ALGORITHMS {
-        if let Some(algorithm) = unbuilt(conf).find(|u| u.code == code) {
-            return Err(algorithm.into());
-        }
-    }
     match first_unbuilt(conf) {
         Some(other) => Err(other.into()),
         None => Ok(()),

@@ -52,11 +52,6 @@ const GATES: &[Gate] = &[
     gate(DISK, 25, &[0], ErrCode::InvalidRequest),
     // options: cpu-mask
     gate(RESOURCE, 1, &[0], ErrCode::InvalidRequest),
-    // net: cram-hmac-alg, data-integrity-alg, verify-alg, csums-alg
-    gate(NET, 2, &[0], ErrCode::AuthAlg),
-    gate(NET, 3, &[0], ErrCode::IntegrityAlg),
-    gate(NET, 4, &[0], ErrCode::VerifyAlg),
-    gate(NET, 5, &[0], ErrCode::CsumsAlg),
     // net: on-congestion, congestion-fill, congestion-extents
     gate(NET, 21, &[0], ErrCode::InvalidRequest),
     gate(NET, 22, &[0], ErrCode::InvalidRequest),
@@ -64,8 +59,6 @@ const GATES: &[Gate] = &[
     // net: allow-two-primaries. after-sb-2pri is stored and told to the peer all the same: two
     // Primaries that meet are told apart by the state check, whatever the policy says.
     gate(NET, 24, &[0], ErrCode::InvalidRequest),
-    // net: csums-after-crash-only
-    gate(NET, 33, &[0], ErrCode::InvalidRequest),
     // net: alternate-address, alternate-peer-address
     gate(NET, 35, &[0], ErrCode::InvalidRequest),
     gate(NET, 36, &[0], ErrCode::InvalidRequest),

@@ -116,6 +116,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             | Command::Outdate(vnr)
             | Command::Invalidate(vnr)
             | Command::InvalidateRemote(vnr)
+            | Command::Verify(vnr)
             | Command::PauseSync(vnr, _)
             | Command::SuspendIo(vnr)
             | Command::ResumeIo(vnr)
@@ -164,6 +165,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             }
             Command::Invalidate(vnr) => self.invalidate(i, vnr, d),
             Command::InvalidateRemote(vnr) => self.invalidate_remote(i, vnr, d),
+            Command::Verify(vnr) => {
+                self.begin_plain(vnr, Change::conn(Conn::VerifyS), Success::Done.code());
+            }
             Command::PauseSync(vnr, on) => self.pause(i, vnr, on, d),
             Command::SuspendIo(vnr) => {
                 let change = Change {

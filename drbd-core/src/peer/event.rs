@@ -77,6 +77,8 @@ pub enum Event {
         /// Blocks that failed since the last report.
         failed: u32,
     },
+    /// All blocks of a verify have a result.
+    VerifyDone(u16),
     /// The local disk failed a data request.
     DiskError {
         /// The volume.
@@ -193,6 +195,8 @@ pub enum Command {
     Invalidate(u16),
     /// invalidate-remote.
     InvalidateRemote(u16),
+    /// verify. Where it starts and stops is the driver's.
+    Verify(u16),
     /// pause-sync (true) or resume-sync.
     PauseSync(u16, bool),
     /// suspend-io.
@@ -323,6 +327,15 @@ pub enum Effect {
     },
     /// The resync is over or broken off: forget what is outstanding.
     StopResync(u16),
+    /// A verify begins: ask for digests (source), or be ready to give them.
+    StartVerify {
+        /// The volume.
+        vnr: u16,
+        /// VerifyS is the source.
+        side: Side,
+    },
+    /// The verify is over or broken off: forget what is outstanding, keep where it has come to.
+    StopVerify(u16),
     /// Start the receiver of the connection.
     StartReceiver,
     /// Shut down the sockets. The threads end; the receiver says [`Event::LinkClosed`].
@@ -394,6 +407,24 @@ pub enum LogLine {
         paused: u64,
         /// KiB per second.
         kib_per_second: u64,
+    },
+    /// `Online verify done (total %lu sec; paused %lu sec; %lu K/sec)`
+    VerifyDone {
+        /// Seconds in all.
+        seconds: u64,
+        /// Seconds of pause.
+        paused: u64,
+        /// KiB per second.
+        kib_per_second: u64,
+    },
+    /// `Online verify found %lu 4k block out of sync!`
+    VerifyFound(u64),
+    /// `%u %% had equal checksums, eliminated: %luK; transferred %luK total %luK`
+    EqualSums {
+        /// Blocks that needed no transfer.
+        same: u64,
+        /// Blocks at the start.
+        total: u64,
     },
     /// `            %lu failed blocks`
     FailedBlocks(u64),
@@ -482,4 +513,12 @@ pub trait Driver {
     fn bits_set(&self, vnr: u16) -> u64;
     /// The policy on local I/O errors.
     fn on_io_error(&self, vnr: u16) -> OnIoError;
+    /// Blocks that the present verify of the volume has looked at.
+    fn verified(&self, _vnr: u16) -> u64 {
+        0
+    }
+    /// Blocks that the present resync found equal by their checksums; `None` if it does not look.
+    fn equal_sums(&self, _vnr: u16) -> Option<u64> {
+        None
+    }
 }

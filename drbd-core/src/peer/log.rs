@@ -37,7 +37,7 @@ impl LogLine {
     pub const fn level(&self) -> Level {
         match self {
             Self::HandshakeNote(note) => note_level(*note),
-            Self::HandshakeRefused(_) => Level::Alert,
+            Self::HandshakeRefused(_) | Self::VerifyFound(_) => Level::Alert,
             Self::FencePeer {
                 fenced: Fenced::Broken,
                 ..
@@ -58,6 +58,8 @@ impl LogLine {
             | Self::BitsWithoutResync(_)
             | Self::BeganResync { .. }
             | Self::ResyncDone { .. }
+            | Self::VerifyDone { .. }
+            | Self::EqualSums { .. }
             | Self::FailedBlocks(_)
             | Self::Uuids(..)
             | Self::AssumingFullSync
@@ -150,6 +152,28 @@ impl fmt::Display for LogLine {
                 f,
                 "Resync done (total {seconds} sec; paused {paused} sec; {kib_per_second} K/sec)"
             ),
+            Self::VerifyDone {
+                seconds,
+                paused,
+                kib_per_second,
+            } => write!(
+                f,
+                "Online verify done (total {seconds} sec; paused {paused} sec; \
+                 {kib_per_second} K/sec)"
+            ),
+            Self::VerifyFound(blocks) => {
+                write!(f, "Online verify found {blocks} 4k block out of sync!")
+            }
+            Self::EqualSums { same, total } => {
+                let percent = same.saturating_mul(100).checked_div(*total).unwrap_or(0);
+                write!(
+                    f,
+                    "{percent} % had equal checksums, eliminated: {}K; transferred {}K total {}K",
+                    same.saturating_mul(4),
+                    total.saturating_sub(*same).saturating_mul(4),
+                    total.saturating_mul(4)
+                )
+            }
             Self::FailedBlocks(blocks) => write!(f, "            {blocks} failed blocks"),
             Self::Uuids(news, set) => write!(f, "{} {}", news.as_str(), Slots(set)),
             Self::PeerTooSmall { new, now } => write!(

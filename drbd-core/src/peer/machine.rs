@@ -161,6 +161,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 r.resync_progress(i, failed, d);
                 Ok(())
             }),
+            Event::VerifyDone(vnr) => self.on_volume(vnr, d, |r, i, d| {
+                r.verify_done(i, d);
+                Ok(())
+            }),
             Event::DiskError { vnr, kind } => self.on_volume(vnr, d, |r, i, d| {
                 r.disk_error(i, kind, d);
                 Ok(())
@@ -329,18 +333,18 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             }
             E::RestartReceiver | E::StopReceiver => self.close_link(d),
             E::CloseEpoch => d.perform(Effect::CloseEpoch),
+            E::BeginVerify => self.begin_verify(i, t.new.conn, d),
+            E::KeepVerifyPosition => d.perform(Effect::StopVerify(vnr)),
             E::QueueAfterChange => self.after(i, vnr, t, d),
             // Told by StateChanged, or held by the driver as long as the effects of this event
             // are not performed: the log line, waiters, the disk reference, completions (the
             // superblock with the new UUID is written before the new policy is published), the
-            // timer of the resync. The activity log and online verify do not exist yet.
+            // timer of the resync. The activity log does not exist yet.
             E::LogChange
             | E::HoldDisk
             | E::HoldCompletions
             | E::ClearResyncDone
             | E::WakeWaiters
-            | E::KeepVerifyPosition
-            | E::BeginVerify
             | E::FireResyncTimer
             | E::ResumeActivityLog
             | E::CountConnect

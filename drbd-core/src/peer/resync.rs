@@ -216,6 +216,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let Some(end) = End::of(state.conn, rs.failed) else {
             return;
         };
+        if end == End::Verify {
+            return self.finish_verify(i, now, d);
+        }
         if d.bits_set(vnr) > rs.failed {
             return;
         }
@@ -253,6 +256,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 kib_per_second: kib.saturating_mul(1000).checked_div(active_ms).unwrap_or(0),
             },
         ));
+        if let Some(same) = d.equal_sums(vnr).filter(|_| rs.total > 0) {
+            let total = rs.total;
+            d.perform(Effect::Log(vnr, LogLine::EqualSums { same, total }));
+        }
         if rs.failed > 0 {
             d.perform(Effect::Log(vnr, LogLine::FailedBlocks(rs.failed)));
         }

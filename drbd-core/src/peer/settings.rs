@@ -82,7 +82,9 @@ const fn mirrored(policy: AfterSb0p) -> AfterSb0p {
 }
 
 /// The own configuration after a P_PROTOCOL_UPDATE: what both nodes must agree on becomes what the
-/// peer's administrator has set. `None`: it asks for what is not built here.
+/// peer's administrator has set. Each node chooses itself how the data that it sends is sealed: the
+/// peer's `data-integrity-alg` is only for checking what comes. `None`: the peer asks for what is
+/// not built here.
 #[must_use]
 pub fn adopted(net: &NetConf, peer: &ProtocolSettings<'_>) -> Option<NetConf> {
     let mut new = net.clone();
@@ -91,9 +93,6 @@ pub fn adopted(net: &NetConf, peer: &ProtocolSettings<'_>) -> Option<NetConf> {
     new.after_sb_1p = peer.after_sb_1p;
     new.after_sb_2p = peer.after_sb_2p;
     new.two_primaries = peer.two_primaries;
-    if let Some(alg) = peer.integrity_alg {
-        new.integrity_alg = AlgName::new(alg.as_bytes())?;
-    }
     first_unbuilt(&new).is_none().then_some(new)
 }
 
@@ -124,6 +123,30 @@ pub fn own_sync_param<'a>(
             c_max_rate: disk.c_max_rate,
         }),
     }
+}
+
+/// Whether a resync to this node goes by checksums; `crashed`: this disk was Primary when its node
+/// went down.
+#[must_use]
+pub fn syncs_by_sums(net: &NetConf, apv: u32, crashed: bool) -> bool {
+    apv >= 89 && !name(&net.csums_alg).is_empty() && (!net.csums_after_crash_only || crashed)
+}
+
+/// The own configuration after resync parameters that have come while connected: the algorithms of
+/// verify and checksums are what the peer's administrator has set. `None`: they are so already.
+#[must_use]
+pub fn with_algorithms(net: &NetConf, peer: &SyncParam<'_>) -> Option<NetConf> {
+    if same_algorithms(net, peer) {
+        return None;
+    }
+    let mut new = net.clone();
+    if let Some(alg) = peer.verify_alg {
+        new.verify_alg = AlgName::new(alg.as_bytes())?;
+    }
+    if let Some(alg) = peer.csums_alg {
+        new.csums_alg = AlgName::new(alg.as_bytes())?;
+    }
+    Some(new)
 }
 
 /// Whether the peer's algorithms are the own ones.
@@ -198,11 +221,17 @@ mod tests {
         let new = adopted(&net, &b).expect("all of it is built");
         assert_eq!((new.wire_protocol, new.timeout), (Protocol::B, 50));
         assert_eq!(incompatible_setting(&new, &b), None);
+        // Its digests are its own affair; what is not built is refused.
         let digest = ProtocolSettings {
             integrity_alg: Some("sha1"),
             ..b
         };
-        assert_eq!(adopted(&net, &digest), None);
+        assert_eq!(adopted(&net, &digest), Some(new));
+        let both = ProtocolSettings {
+            two_primaries: true,
+            ..b
+        };
+        assert_eq!(adopted(&net, &both), None);
     }
 
     #[test]
@@ -218,5 +247,22 @@ mod tests {
             ..now
         };
         assert!(!same_algorithms(&net, &other));
+        // Later on, they are taken over.
+        assert_eq!(with_algorithms(&net, &now), None);
+        let new = with_algorithms(&net, &other).expect("another one");
+        assert_eq!(new.verify_alg.as_str(), Some("crc32c"));
+        assert!(same_algorithms(&new, &other));
+    }
+
+    #[test]
+    fn checksums_are_used_when_they_are_wanted() {
+        let mut net = NetConf::default();
+        assert!(!syncs_by_sums(&net, 101, true));
+        net.csums_alg = AlgName::new(b"sha1").expect("short");
+        assert!(syncs_by_sums(&net, 101, false));
+        assert!(!syncs_by_sums(&net, 88, true));
+        net.csums_after_crash_only = true;
+        assert!(!syncs_by_sums(&net, 101, false));
+        assert!(syncs_by_sums(&net, 101, true));
     }
 }

@@ -6,7 +6,6 @@ use super::event::{Driver, Effect, HelperCall, LogLine};
 use super::machine::{Resource, Step};
 use super::volume::Volume;
 use crate::state::received::{receive, Arrival, Next, ReceiveFacts, Received};
-use crate::state::resync::End;
 use crate::state::{propose, Change, Conn, DeviceState, Disk, LogEvent, Mode, Role};
 use crate::uuid::{self, Decision, Note, Outcome, Plan, Situation, UuidFlags, UuidSet};
 use crate::wire::{FeatureFlags, Uuids};
@@ -30,7 +29,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 Ok(())
             }
             Received::VerifyEnds => {
-                let _ = self.change(i, End::Verify.change(), Mode::Soft, d);
+                self.verify_done(i, d);
                 Ok(())
             }
             Received::Goes(arrival) => self.arrived(i, arrival, d),

@@ -8,4 +8,5 @@ mod pair;
 mod split;
 mod suspend;
 mod traces;
+mod verify;
 mod walks;

@@ -18,6 +18,8 @@ pub enum Helper {
     PriLostAfterSb,
     /// This Primary would become sync target; the connection is dropped.
     PriLost,
+    /// A verify has found blocks that differ.
+    OutOfSync,
 }
 
 impl Helper {
@@ -31,6 +33,7 @@ impl Helper {
             Helper::SplitBrain => "split-brain",
             Helper::PriLostAfterSb => "pri-lost-after-sb",
             Helper::PriLost => "pri-lost",
+            Helper::OutOfSync => "out-of-sync",
         }
     }
 }

@@ -96,11 +96,15 @@ impl Context {
     #[must_use]
     pub const fn reaction(&self, error: &WireError) -> Reaction {
         use WireError::{
-            BadHeaderPad, BadMagic, BadSetting, UnknownCommand, WrongPhase, WrongSocket,
+            BadHeaderPad, BadMagic, BadResponse, BadSetting, UnknownCommand, WrongPhase,
+            WrongSocket,
         };
         match (self.phase, self.socket) {
             (Phase::Opening, _) => Reaction::CloseSocket,
-            (Phase::AuthResponse, _) => Reaction::Retry,
+            (Phase::AuthResponse, _) => match error {
+                BadResponse => Reaction::Disconnecting,
+                _ => Reaction::Retry,
+            },
             (Phase::Features | Phase::AuthChallenge, _) => match error {
                 BadMagic(_) | BadHeaderPad(_) => Reaction::Retry,
                 _ => Reaction::Disconnecting,

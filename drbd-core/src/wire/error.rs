@@ -68,6 +68,8 @@ pub enum WireError {
     NoCommonVersion,
     /// The peer sent our own challenge back.
     Reflection,
+    /// The peer's answer to our challenge is wrong: it does not know the secret.
+    BadResponse,
 }
 
 impl fmt::Display for WireError {
@@ -98,6 +100,7 @@ impl fmt::Display for WireError {
             WireError::TruncatedCode => f.write_str("compressed bitmap ends within a code word"),
             WireError::NoCommonVersion => f.write_str("no protocol version in common"),
             WireError::Reflection => f.write_str("peer sent our own challenge back"),
+            WireError::BadResponse => f.write_str("peer's answer to our challenge is wrong"),
         }
     }
 }

@@ -26,7 +26,7 @@ fn connected_fresh(seed: u64) -> Pair {
 }
 
 /// Connected, node 0 Primary, both UpToDate.
-fn mirror(seed: u64) -> Pair {
+pub(super) fn mirror(seed: u64) -> Pair {
     let mut p = connected_fresh(seed);
     assert_eq!(
         p.n[0].admin(Command::Primary {

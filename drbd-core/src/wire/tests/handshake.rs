@@ -3,10 +3,11 @@
 
 use std::format;
 
-use super::super::auth::{check_challenge, response_matches};
+use super::super::auth::{check_challenge, check_response};
 use super::vectors::{vectors, CHALLENGE, RESPONSE};
 use super::*;
 use crate::config::words::Protocol;
+use crate::digest::Digest;
 
 fn offer(min: u32, max: u32, features: u32) -> ConnectionFeatures {
     ConnectionFeatures {
@@ -129,33 +130,58 @@ fn feature_flags_in_words() {
     assert_eq!(format!("{}", FeatureFlags::SUPPORTED), "0x0 none");
 }
 
+/// The sheet's HMAC-SHA1 and HMAC-SHA256 over [`CHALLENGE`] with the secret `secret`.
+const HMAC_SHA256: [u8; 32] = [
+    0x5f, 0x5d, 0x48, 0x5f, 0x22, 0x28, 0x77, 0x6a, 0xd7, 0x71, 0x0a, 0xa4, 0x7d, 0x15, 0xa4, 0xd6,
+    0x17, 0x44, 0xdb, 0xb9, 0xa2, 0xa3, 0xe5, 0x64, 0x7f, 0x5a, 0x1b, 0xbf, 0xcf, 0x80, 0x15, 0xe1,
+];
+
 #[test]
-fn authentication() {
+fn a_challenge_must_be_one_and_not_our_own() {
+    let check = |bytes: &[u8]| check_challenge(&CHALLENGE, &Packet::AuthChallenge(bytes)).is_ok();
+    let refused =
+        |bytes: &[u8]| check_challenge(&CHALLENGE, &Packet::AuthChallenge(bytes)).map(<[u8]>::len);
     let mut longer = CHALLENGE.to_vec();
     longer.extend([0; 64]);
     let mut other = CHALLENGE;
     other[63] ^= 1;
-    assert_eq!(check_challenge(&CHALLENGE, &other), Ok(()));
+    assert!(check(&other));
+    // All of a longer one is answered.
+    let mut long = other.to_vec();
+    long.extend([7; 64]);
     assert_eq!(
-        check_challenge(&CHALLENGE, &CHALLENGE),
-        Err(WireError::Reflection)
+        check_challenge(&CHALLENGE, &Packet::AuthChallenge(&long)),
+        Ok(long.as_slice())
     );
+    assert_eq!(refused(&CHALLENGE), Err(WireError::Reflection));
+    assert_eq!(refused(&longer), Err(WireError::Reflection));
+    assert_eq!(refused(&other[..63]), Err(WireError::Truncated));
+    // A peer that is not asked to authenticate goes on with its settings.
     assert_eq!(
-        check_challenge(&CHALLENGE, &longer),
-        Err(WireError::Reflection)
+        check_challenge(&CHALLENGE, &Packet::Ping),
+        Err(WireError::WrongPhase(Command::Ping))
     );
-    assert_eq!(
-        check_challenge(&CHALLENGE, &other[..63]),
-        Err(WireError::Truncated)
-    );
+}
 
-    assert!(response_matches(&RESPONSE, &RESPONSE));
-    for at in 0..RESPONSE.len() {
-        let mut wrong = RESPONSE;
-        wrong[at] ^= 0x10;
-        assert!(!response_matches(&RESPONSE, &wrong));
-        assert!(!response_matches(&RESPONSE, &RESPONSE[..at]));
-        assert!(!response_matches(&RESPONSE[..at], &RESPONSE));
+#[test]
+fn only_the_right_answer_authenticates() {
+    for right in [RESPONSE.as_slice(), &HMAC_SHA256] {
+        let expected = Digest::new(right).expect("a digest");
+        let check = |bytes: &[u8]| check_response(&expected, &Packet::AuthResponse(bytes));
+        assert_eq!(check(right), Ok(()));
+        for at in 0..right.len() {
+            let mut wrong = right.to_vec();
+            wrong[at] ^= 0x10;
+            assert_eq!(check(&wrong), Err(WireError::BadResponse));
+            assert!(matches!(
+                check(&right[..at]),
+                Err(WireError::BadLength { .. })
+            ));
+        }
+        assert_eq!(
+            check_response(&expected, &Packet::AuthChallenge(&CHALLENGE)),
+            Err(WireError::WrongPhase(Command::AuthChallenge))
+        );
     }
 }
 

@@ -339,6 +339,12 @@ fn reactions() {
             Reaction::Disconnecting,
         ),
         (Socket::Data, Phase::AuthResponse, length, Reaction::Retry),
+        (
+            Socket::Data,
+            Phase::AuthResponse,
+            WireError::BadResponse,
+            Reaction::Disconnecting,
+        ),
     ];
     for (socket, phase, error, reaction) in cases {
         assert_eq!(

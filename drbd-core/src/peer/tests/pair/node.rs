@@ -60,6 +60,7 @@ pub(crate) struct World {
     pub(crate) shutdown: bool,
     pub(crate) receiver: bool,
     pub(crate) resync: BTreeMap<u16, Side>,
+    pub(crate) verify: BTreeMap<u16, Side>,
     pub(crate) policy: BTreeMap<u16, Policy>,
     pub(crate) lost_requests: u32,
     /// `on-io-error`.
@@ -234,6 +235,12 @@ impl Node {
             Effect::StopResync(vnr) => {
                 self.w.resync.remove(&vnr);
                 self.store.wanted.retain(|b| b.vnr != vnr);
+            }
+            Effect::StartVerify { vnr, side } => {
+                self.w.verify.insert(vnr, side);
+            }
+            Effect::StopVerify(vnr) => {
+                self.w.verify.remove(&vnr);
             }
             Effect::StartReceiver => self.w.receiver = true,
             Effect::CloseLink => self.w.shutdown = true,
