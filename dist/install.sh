@@ -214,9 +214,12 @@ do_uninstall() {
 	lines manifest | while read -r path; do
 		rm -f "$root$path"
 	done
+	if [ -e "$state/diverted" ]; then
+		dpkg-divert --list "*.$ending" >"$state/in-force"
+	fi
 	lines diverted | while read -r path; do
 		# An install may have broken off just before it.
-		[ "$(dpkg-divert --listpackage "$path")" = LOCAL ] || continue
+		grep -qF " to $path.$ending" "$state/in-force" || continue
 		dpkg-divert --quiet --local --rename --remove "$path"
 	done
 	lines configuration | while read -r sum path; do

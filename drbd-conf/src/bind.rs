@@ -53,11 +53,7 @@ fn has_stacked(resource: &Resource) -> bool {
 
 /// The node names of a resource, in order.
 fn all_names(resource: &Resource) -> Vec<String> {
-    resource
-        .hosts
-        .iter()
-        .flat_map(HostSection::names)
-        .collect()
+    resource.hosts.iter().flat_map(HostSection::names).collect()
 }
 
 fn find_lower_hosts(parsed: &mut Parsed) {

@@ -24,6 +24,8 @@ pub const STRING_MAX: usize = 255;
 
 /// More than any IPv6 address the language knows, so that a long line costs no more.
 const IPV6_MAX: usize = 13 * 5;
+/// Between six groups, one, and six more.
+const IPV6_COLONS_MAX: usize = 12;
 
 /// What a token is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,10 +207,11 @@ fn ipv6(text: &str) -> IResult<&str, &str> {
 
 /// The longest run of hexadecimal digits and colons that has the shape of an address.
 fn ipv6_plain(text: &str) -> IResult<&str, &str> {
-    let run = text
-        .bytes()
-        .take(IPV6_MAX)
-        .take_while(|b| b.is_ascii_hexdigit() || *b == b':');
+    let mut colons = 0;
+    let run = text.bytes().take(IPV6_MAX).take_while(|b| {
+        colons += usize::from(*b == b':');
+        (b.is_ascii_hexdigit() || *b == b':') && colons <= IPV6_COLONS_MAX
+    });
     let run = run.count();
     let shaped = |len: &usize| text.get(..*len).is_some_and(has_ipv6_shape);
     let worth_trying = text.get(..run).is_some_and(|run| run.contains(':'));

@@ -24,6 +24,10 @@ const DEFAULTS: [&str; 5] = [
     "/etc/drbd.conf",
 ];
 
+/// How many findings are shown. Nobody reads more, and a file that is no configuration at all has
+/// as many as it has words.
+const SHOWN_MAX: usize = 100;
+
 /// Where it is noted which configuration file a resource or minor belongs to.
 const REGISTRY: &str = "/var/run/drbd";
 
@@ -126,8 +130,11 @@ fn judge(request: &Request, machine: &Machine, parsed: &mut Parsed) -> Result<()
 /// Shows the findings on stderr.
 fn report(parsed: &mut Parsed) {
     let color = std::io::stderr().is_terminal();
-    for diagnostic in &parsed.diagnostics {
+    for diagnostic in parsed.diagnostics.iter().take(SHOWN_MAX) {
         eprintln!("{}\n", render(&parsed.sources, diagnostic, color));
+    }
+    if let Some(more) = parsed.diagnostics.len().checked_sub(SHOWN_MAX + 1) {
+        eprintln!("... and {} more", more + 1);
     }
     let errors = parsed
         .diagnostics
