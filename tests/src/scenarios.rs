@@ -6,6 +6,7 @@
 
 pub mod checks;
 pub mod faults;
+pub mod install;
 pub mod metadata;
 pub mod module;
 pub mod proc;
@@ -115,6 +116,7 @@ impl Scenario {
 pub fn all() -> Vec<Scenario> {
     [
         module::SCENARIOS.as_slice(),
+        install::SCENARIOS.as_slice(),
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
         refusals::SCENARIOS.as_slice(),
