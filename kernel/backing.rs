@@ -2,9 +2,11 @@
 
 //! The disk below a volume: data, superblock, bitmap.
 //!
-//! Metadata blocks are written one at a time, through one buffer. The superblock goes out with
-//! PREFLUSH and FUA, so that what was written before it is stable when it is (unless `md-flushes`
-//! is off).
+//! Superblock and bitmap are written one block at a time, through one buffer. The superblock goes
+//! out with PREFLUSH and FUA, so that what was written before it is stable when it is (unless
+//! `md-flushes` is off). The activity log has its own ([`crate::activity`]).
+//!
+//! A cleared bit goes to the disk only behind a flush of the data that it vouches for.
 
 use drbd_core::config::DiskConf;
 use drbd_core::meta::{Layout, MdIndex, Superblock};
@@ -13,7 +15,8 @@ use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
 
-use crate::bitmap::Bits;
+use crate::activity::{self, Activity};
+use crate::bitmap::{Bits, Changed};
 use crate::sys::bdev::BackingDev;
 use crate::sys::bio::{self, OpFlags};
 use crate::sys::page::OwnedPage;
@@ -37,9 +40,13 @@ pub(crate) struct Backing {
     /// The options.
     #[pin]
     conf: SpinLockIrq<DiskConf>,
-    /// The buffer for metadata blocks.
+    /// The buffer for metadata blocks. Held while a page of the bitmap is written, so that who
+    /// finds a page unchanged knows that it is not on its way either.
     #[pin]
     buffer: Mutex<OwnedPage>,
+    /// The activity log.
+    #[pin]
+    pub(crate) activity: Activity,
 }
 
 impl Backing {
@@ -59,14 +66,20 @@ impl Backing {
         let at = index.superblock_sector(capacity).ok_or(112)?;
         let mut page = OwnedPage::new_zeroed().map_err(|_| NOMEM)?;
         bio::read_page(&meta, at, &mut page, 4096, OpFlags::META_SYNC).map_err(|_| IO_MD_DISK)?;
-        let (superblock, layout) = Superblock::attach(page.bytes(), index, capacity)
+        let (mut superblock, layout) = Superblock::attach(page.bytes(), index, capacity)
             .map_err(|refusal| refusal.ret_code())?;
         let usable = layout.usable_sectors(data.sectors());
         if usable < conf.disk_size {
             return Err(DISK_TOO_SMALL);
         }
+        let extents = layout.al().clip_extents(conf.al_extents);
+        superblock.al_nr_extents = u32::from(extents);
+        activity::clear_ring(&meta, layout.al_sector(), layout.al()).map_err(|_| IO_MD_DISK)?;
+        let log =
+            Activity::new(layout.al(), u32::from(extents), conf.al_updates).map_err(|_| NOMEM)?;
         let disk = DiskData {
             superblock,
+            al_updates: conf.al_updates,
             usable,
             user_size: conf.disk_size,
             fencing: crate::convert::fencing(conf.fencing),
@@ -74,13 +87,14 @@ impl Backing {
             dirty: false,
         };
         let backing = Arc::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 data,
                 meta,
                 layout,
                 conf <- new_spinlock_irq!(conf, "drbd_disk_conf"),
                 buffer <- new_mutex!(page, "drbd_md_buffer"),
-            }),
+                activity <- log,
+            }? Error),
             GFP_KERNEL,
         )
         .map_err(|_| NOMEM)?;
@@ -97,7 +111,8 @@ impl Backing {
         *self.conf.lock() = conf;
     }
 
-    fn md_flags(&self) -> OpFlags {
+    /// How metadata that others rely on is written.
+    pub(crate) fn md_flags(&self) -> OpFlags {
         if self.conf.lock().md_flushes {
             OpFlags::META_SYNC
                 .with(OpFlags::PREFLUSH)
@@ -135,30 +150,74 @@ impl Backing {
         Ok(bits)
     }
 
-    /// Writes the pages of the bitmap that changed. May sleep.
+    /// Writes the pages of the bitmap that changed, durably. May sleep.
     pub(crate) fn write_bitmap(&self, bits: &Bits) -> Result {
-        let mut page = self.buffer.lock();
+        if bits.cleared_become_stable() {
+            self.flush_data()?;
+        }
         let mut wrote = false;
         for index in 0..bits.page_count() {
-            if !bits.take_dirty(index) {
-                continue;
-            }
-            let written = bits.store(index, page.bytes_mut()).and_then(|()| {
-                let (at, sectors) = self.layout.bitmap_page(index as u64).ok_or(EINVAL)?;
-                let bytes = (sectors as u32).saturating_mul(512);
-                bio::write_page(&self.meta, at, &page, bytes, OpFlags::META_SYNC)
-            });
-            if written.is_err() {
-                bits.mark_dirty(index);
-                return written;
-            }
-            wrote = true;
+            wrote |= self.write_page_of_bitmap(bits, index, Changed::ANY, Changed::CLEARED)?;
         }
-        drop(page);
         if wrote && self.conf.lock().md_flushes {
             return self.meta.flush();
         }
         Ok(())
+    }
+
+    /// Writes a page of the bitmap if bits were set in it; it may stay in the disk's cache. May
+    /// sleep.
+    pub(crate) fn write_set_bits(&self, bits: &Bits, index: usize) -> Result {
+        self.write_page_of_bitmap(bits, index, Changed::SET, Changed::CLEARED_AT_ALL)
+            .map(|_| ())
+    }
+
+    /// Writes a page that has changed in the `wanted` way, behind a flush of the data if the change
+    /// is among `unstable`.
+    fn write_page_of_bitmap(
+        &self,
+        bits: &Bits,
+        index: usize,
+        wanted: Changed,
+        unstable: Changed,
+    ) -> Result<bool> {
+        let mut page = self.buffer.lock();
+        let Some(changed) = bits.take_changed(index, wanted) else {
+            return Ok(false);
+        };
+        let written = self.write_copy(bits, index, &mut page, changed.has(unstable));
+        if written.is_err() {
+            bits.mark_changed(index, changed);
+        }
+        written.map(|()| true)
+    }
+
+    fn write_copy(&self, bits: &Bits, index: usize, page: &mut OwnedPage, flush: bool) -> Result {
+        bits.store(index, page.bytes_mut())?;
+        if flush {
+            self.flush_data()?;
+        }
+        let (at, sectors) = self.layout.bitmap_page(index as u64).ok_or(EINVAL)?;
+        let bytes = (sectors as u32).saturating_mul(512);
+        bio::write_page(&self.meta, at, page, bytes, OpFlags::META_SYNC)
+    }
+
+    /// Data that was written is stable afterwards, unless the administrator says that it is anyway
+    /// (`disk-flushes no`). May sleep.
+    fn flush_data(&self) -> Result {
+        if self.conf.lock().disk_flushes && self.data.traits().write_cache {
+            return self.data.flush();
+        }
+        Ok(())
+    }
+
+    /// Extents are about to leave the activity log: what was written to them has to be stable. The
+    /// flush that comes with the block is enough if data and metadata share a disk. May sleep.
+    pub(crate) fn flush_evicted(&self) -> Result {
+        if self.layout.index().is_internal() && self.conf.lock().md_flushes {
+            return Ok(());
+        }
+        self.flush_data()
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Bits change from any context, without a lock.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicU8, Ordering};
 use drbd_core::bitmap::{
     bits_for, covered, pages_for, touched, BitRange, Bitmap, ExtentChange, Page, Pages,
 };
@@ -26,11 +26,33 @@ impl Pages for Lent<'_> {
     }
 }
 
+/// How a page differs from what is on the disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Changed(u8);
+
+impl Changed {
+    /// Bits were set.
+    pub(crate) const SET: Self = Self(1);
+    /// Bits were cleared; the data that makes them so may be in the cache of its disk.
+    pub(crate) const CLEARED: Self = Self(2);
+    /// Bits were cleared, and the data is stable.
+    const CLEARED_STABLE: Self = Self(4);
+    /// Bits were cleared; whether the data is stable is not known to all.
+    pub(crate) const CLEARED_AT_ALL: Self = Self(6);
+    /// Any of these.
+    pub(crate) const ANY: Self = Self(7);
+
+    /// Whether both have something in common.
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
 /// A bitmap of a fixed number of bits.
 pub(crate) struct Bits {
     pages: KVVec<WordPage>,
-    /// Pages that changed since they were written.
-    dirty: KVVec<AtomicBool>,
+    /// How the pages changed since they were written: [`Changed`].
+    changed: KVVec<AtomicU8>,
     sectors: u64,
     weight: AtomicU64,
 }
@@ -40,14 +62,14 @@ impl Bits {
     pub(crate) fn new(sectors: u64) -> Result<Self> {
         let count = usize::try_from(pages_for(bits_for(sectors)))?;
         let mut pages = KVVec::with_capacity(count, GFP_KERNEL)?;
-        let mut dirty = KVVec::with_capacity(count, GFP_KERNEL)?;
+        let mut changed = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
             vector::push(&mut pages, WordPage::new()?, GFP_KERNEL)?;
-            vector::push(&mut dirty, AtomicBool::new(false), GFP_KERNEL)?;
+            vector::push(&mut changed, AtomicU8::new(0), GFP_KERNEL)?;
         }
         Ok(Self {
             pages,
-            dirty,
+            changed,
             sectors,
             weight: AtomicU64::new(0),
         })
@@ -77,16 +99,14 @@ impl Bits {
         self.weight.load(Ordering::Relaxed)
     }
 
-    fn mark(&self, change: ExtentChange) {
+    fn mark(&self, change: ExtentChange, how: Changed) {
         let page = usize::try_from(change.page()).unwrap_or(usize::MAX);
-        if let Some(flag) = self.dirty.get(page) {
-            flag.store(true, Ordering::Release);
-        }
+        self.mark_changed(page, how);
     }
 
     fn set_range(&self, range: Option<BitRange>) -> u64 {
         let Some(range) = range else { return 0 };
-        let new = self.map().set(range, |c| self.mark(c));
+        let new = self.map().set(range, |c| self.mark(c, Changed::SET));
         self.weight.fetch_add(new, Ordering::Relaxed);
         new
     }
@@ -101,7 +121,7 @@ impl Bits {
         let Some(range) = covered(sector, u64::from(bytes / 512), self.sectors) else {
             return 0;
         };
-        let gone = self.map().clear(range, |c| self.mark(c));
+        let gone = self.map().clear(range, |c| self.mark(c, Changed::CLEARED));
         self.weight.fetch_sub(gone, Ordering::Relaxed);
         gone
     }
@@ -114,9 +134,24 @@ impl Bits {
 
     /// Nothing of it is on the disk.
     pub(crate) fn mark_all_dirty(&self) {
-        for flag in &self.dirty {
-            flag.store(true, Ordering::Release);
+        for marks in &self.changed {
+            marks.fetch_or(Changed::SET.0, Ordering::AcqRel);
         }
+    }
+
+    /// Bits that were cleared until now count as cleared with stable data; the caller flushes the
+    /// data before it relies on that. There is one such caller at a time. `false`: there are none.
+    pub(crate) fn cleared_become_stable(&self) -> bool {
+        let mut some = false;
+        for marks in &self.changed {
+            if marks.load(Ordering::Acquire) & Changed::CLEARED.0 == 0 {
+                continue;
+            }
+            let turned = |old: u8| Some((old & !Changed::CLEARED.0) | Changed::CLEARED_STABLE.0);
+            let _ = marks.fetch_update(Ordering::AcqRel, Ordering::Acquire, turned);
+            some = true;
+        }
+        some
     }
 
     /// Sets all bits.
@@ -127,7 +162,7 @@ impl Bits {
     /// Clears all bits.
     pub(crate) fn clear_all(&self) {
         if let Some(range) = self.map().all() {
-            let gone = self.map().clear(range, |c| self.mark(c));
+            let gone = self.map().clear(range, |c| self.mark(c, Changed::CLEARED));
             self.weight.fetch_sub(gone, Ordering::Relaxed);
         }
     }
@@ -147,17 +182,20 @@ impl Bits {
         Ok(())
     }
 
-    /// Takes the mark of page `index`: what changes from now on marks it again.
-    pub(crate) fn take_dirty(&self, index: usize) -> bool {
-        self.dirty
-            .get(index)
-            .is_some_and(|flag| flag.swap(false, Ordering::AcqRel))
+    /// Takes the marks of page `index`, if it changed in the `wanted` way: what changes from now on
+    /// marks it again.
+    pub(crate) fn take_changed(&self, index: usize, wanted: Changed) -> Option<Changed> {
+        let marks = self.changed.get(index)?;
+        if !Changed(marks.load(Ordering::Acquire)).has(wanted) {
+            return None;
+        }
+        Some(Changed(marks.swap(0, Ordering::AcqRel)))
     }
 
-    /// Marks page `index`, because writing it failed or because it lies elsewhere now.
-    pub(crate) fn mark_dirty(&self, index: usize) {
-        if let Some(flag) = self.dirty.get(index) {
-            flag.store(true, Ordering::Release);
+    /// Marks page `index`: it changed, or writing it failed.
+    pub(crate) fn mark_changed(&self, index: usize, how: Changed) {
+        if let Some(marks) = self.changed.get(index) {
+            marks.fetch_or(how.0, Ordering::AcqRel);
         }
     }
 
@@ -222,9 +260,9 @@ impl BitSink for Merge<'_> {
 
     fn or_word(&mut self, index: u64, bits: u64) {
         let bits_of = self.0;
-        let new = bits_of
-            .map()
-            .merge(index, &bits.to_le_bytes(), |c| bits_of.mark(c));
+        let new = bits_of.map().merge(index, &bits.to_le_bytes(), |c| {
+            bits_of.mark(c, Changed::SET)
+        });
         bits_of
             .weight
             .fetch_add(new.unwrap_or(0), Ordering::Relaxed);

@@ -9,6 +9,7 @@ use drbd_core::request::slots::SlotId;
 use drbd_core::request::word::{Duties, Event, Outcome};
 use kernel::new_mutex;
 use kernel::prelude::*;
+use kernel::str::CString;
 use kernel::sync::{Arc, ArcBorrow, Mutex};
 
 use crate::backing::Backing;
@@ -24,7 +25,7 @@ use crate::sys::log::{log, Level};
 use crate::sys::params;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
 use crate::sys::workqueue::{
-    impl_has_delayed_work, impl_has_work, new_work, DelayedWork, Work, WorkItem,
+    impl_has_delayed_work, impl_has_work, new_work, DelayedWork, Work, WorkItem, Workqueue,
 };
 use crate::sys::{new_spinlock_irq, SpinLockIrq};
 
@@ -143,6 +144,17 @@ pub(crate) struct Device {
     watch_work: DelayedWork<Device, 3>,
     #[pin]
     later_work: DelayedWork<Device, 4>,
+    /// Writes from above that need extents which are not in the activity log.
+    pub(crate) cold: LList<UpperBio, 0>,
+    /// Those of them that the last transaction had no room for, older than the others.
+    pub(crate) starved: LList<UpperBio, 0>,
+    /// Writes of the peer that wait for the activity log.
+    pub(crate) peers_starving: AtomicU32,
+    /// Serves the activity log, of this device alone; none any more when the device goes.
+    #[pin]
+    pub(crate) log_queue: SpinLockIrq<Option<Workqueue>>,
+    #[pin]
+    log_work: Work<Device, 5>,
     /// All bits are set: the activity log would tell nothing new. Shown as the C driver shows it.
     pub(crate) al_suspended: AtomicBool,
     /// At the last attach: the node had gone down as a Primary without peer.
@@ -153,6 +165,7 @@ impl_has_work! {
     impl HasWork<Self, 0> for Device { self.work }
     impl HasWork<Self, 1> for Device { self.face_work }
     impl HasWork<Self, 2> for Device { self.release_work }
+    impl HasWork<Self, 5> for Device { self.log_work }
 }
 
 impl_has_delayed_work! {
@@ -245,6 +258,7 @@ impl WorkItem<0> for Device {
         for bio in this.parked.take_all() {
             this.submit(bio);
         }
+        this.reconsider_log();
     }
 }
 
@@ -253,6 +267,8 @@ impl Device {
     pub(crate) fn new(resource: Arc<Resource>, minor: u32, vnr: u16) -> Result<Arc<Self>> {
         let ranges = Ranges::new()?;
         let resync = crate::resync::State::new()?;
+        let queue_name = CString::try_from_fmt(fmt!("drbd_al{minor}"))?;
+        let log_queue = Workqueue::unbound(&queue_name, 1)?;
         let device = Arc::pin_init(
             try_pin_init!(Self {
                 minor,
@@ -284,6 +300,11 @@ impl Device {
                 watch <- crate::progress::Watch::new(),
                 watch_work <- crate::progress::new_work(),
                 later_work <- crate::later::new_work(),
+                cold: LList::new(),
+                starved: LList::new(),
+                peers_starving: AtomicU32::new(0),
+                log_queue <- new_spinlock_irq!(Some(log_queue), "drbd_log_queue"),
+                log_work <- new_work!("drbd_log"),
                 al_suspended: AtomicBool::new(false),
                 degraded: AtomicBool::new(false),
             }? Error),
@@ -306,8 +327,13 @@ impl Device {
     pub(crate) fn remove(self: &Arc<Self>) {
         let disk = self.disk.lock().take();
         drop(disk);
-        for bio in self.parked.take_all() {
-            bio.end(Status::IO_ERROR);
+        let queue = self.log_queue.lock().take();
+        // What is queued there is done first.
+        drop(queue);
+        for list in [&self.parked, &self.cold, &self.starved] {
+            for bio in list.take_all() {
+                bio.end(Status::IO_ERROR);
+            }
         }
     }
 
@@ -319,6 +345,11 @@ impl Device {
     /// The disk below. Not to be dropped last in an interrupt: only for tasks.
     pub(crate) fn local(&self) -> Option<Arc<Backing>> {
         self.local.lock().clone()
+    }
+
+    /// Where the disk below is: for a look at it that is no longer than the lock. Any context.
+    pub(crate) fn local_lock(&self) -> &SpinLockIrq<Option<Arc<Backing>>> {
+        &self.local
     }
 
     /// The bitmap. Any context.
@@ -597,7 +628,10 @@ impl Device {
             self.mark_in_sync(sector, bytes);
         }
         if duties.destroy {
+            // By now the bitmap knows what it has to.
+            let refs = plane.take_refs(slot);
             plane.table().release(slot);
+            self.uncover(refs);
             self.kick_if_parked();
         }
     }

@@ -32,6 +32,7 @@ use self::sys::{
 };
 
 mod acks;
+mod activity;
 mod answers;
 mod auth;
 mod backing;

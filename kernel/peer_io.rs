@@ -6,6 +6,7 @@
 //! the sender. When the I/O has ended it goes on a list of the link; the rest is done by threads.
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use drbd_core::al::Refs;
 use drbd_core::digest::Digest;
 use drbd_core::request::epoch::PeerEpochId;
 use drbd_core::wire::{AckWanted, BlockId};
@@ -88,6 +89,8 @@ pub(crate) struct PeerIo {
     pub(crate) tickets: Tickets,
     /// The peer's digest of it, if it is to be compared.
     pub(crate) digest: Option<KBox<Digest>>,
+    /// Its extents in the activity log, if the peer keeps no copy.
+    pub(crate) refs: Refs,
     /// It failed.
     failed: AtomicBool,
 }
@@ -115,6 +118,7 @@ impl PeerIo {
             block_id,
             tickets: [0; 2],
             digest: None,
+            refs: Refs::NONE,
             failed: AtomicBool::new(false),
         }
     }
@@ -137,6 +141,7 @@ impl Drop for PeerIo {
             self.device.mark_out_of_sync(self.sector, self.bytes);
         }
         self.device.release_range(self.tickets);
+        self.device.uncover(self.refs);
         self.over.io_ends(self.bytes);
     }
 }

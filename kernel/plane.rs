@@ -12,6 +12,7 @@
 //!   the link in the sender's queue.
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use drbd_core::al::Refs;
 use drbd_core::peer::Send as Control;
 use drbd_core::request::overdue;
 use drbd_core::request::slots::{FreeHead, Slot, SlotId, SlotTable, Subject};
@@ -119,6 +120,8 @@ struct Place {
     sent_ms: AtomicU64,
     /// Its range: ticket in shard, for up to two shards; see [`crate::ranges`].
     tickets: [AtomicU64; 2],
+    /// Its extents in the activity log: [`Refs`].
+    extents: AtomicU64,
 }
 
 /// The data plane of a resource.
@@ -142,6 +145,7 @@ impl Plane {
                 started: AtomicUsize::new(0),
                 sent_ms: AtomicU64::new(0),
                 tickets: [AtomicU64::new(0), AtomicU64::new(0)],
+                extents: AtomicU64::new(Refs::NONE.to_raw()),
             };
             vector::push(&mut places, place, GFP_KERNEL)?;
         }
@@ -164,19 +168,22 @@ impl Plane {
         self.places.get(usize::try_from(id.index()).ok()?)
     }
 
-    /// Takes a slot, and puts the tickets of its range beside it. The bio follows by
+    /// Takes a slot, and puts the tickets of its range and its extents in the activity log beside
+    /// it. The bio follows by
     /// [`Plane::settle_in`].
     pub(crate) fn admit(
         &self,
         subject: Subject,
         word: ReqWord,
         tickets: [u64; 2],
+        refs: Refs,
     ) -> Option<SlotId> {
         let id = self.table().allocate(subject, word)?;
         if let Some(place) = self.place(id) {
             for (to, from) in place.tickets.iter().zip(tickets) {
                 to.store(from, Ordering::Relaxed);
             }
+            place.extents.store(refs.to_raw(), Ordering::Relaxed);
         }
         Some(id)
     }
@@ -215,6 +222,15 @@ impl Plane {
         let place = self.place(id)?;
         let started = AccountingStart::from_raw(place.started.load(Ordering::Relaxed));
         Some((place.upper.take()?, started))
+    }
+
+    /// Takes the extents of a request that is over; they are given back once.
+    pub(crate) fn take_refs(&self, id: SlotId) -> Refs {
+        let none = Refs::NONE.to_raw();
+        let raw = self
+            .place(id)
+            .map_or(none, |place| place.extents.swap(none, Ordering::AcqRel));
+        Refs::from_raw(raw)
     }
 
     /// Takes the tickets of a request's range; they are let go once.

@@ -2,7 +2,7 @@
 
 //! `/proc/drbd`. Its text is the core's ([`drbd_core::proc`]); here the figures are collected.
 
-use drbd_core::proc::{write_header, Listing, MinorStatus};
+use drbd_core::proc::{write_header, ExtentStats, Listing, MinorStatus};
 use kernel::prelude::*;
 
 use crate::device::Device;
@@ -59,7 +59,10 @@ fn minor(device: &Device) -> MinorStatus {
         write_ordering: status::write_ordering(resource),
         out_of_sync_bits: counters.out_of_sync,
         progress: progress::snapshot(device, &volume),
-        extents: None,
+        // Resync locks blocks, not extents: there is no such table.
+        extents: device
+            .local()
+            .map(|local| (ExtentStats::default(), local.log_stats())),
         al_blocked: 0,
     }
 }

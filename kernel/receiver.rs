@@ -469,6 +469,7 @@ impl Receiver<'_> {
         if !device.policy().peer_has_disk {
             // The peer keeps no copy: ours is the only one.
             device.mark_out_of_sync(bio.sector, bio.bytes);
+            self.cover(&device, &mut bio)?;
         }
         self.take_range(&device, &mut bio, Work::PeerWrite)?;
         // Only this thread closes epochs, so it is still the one that is open. Held under the
@@ -482,6 +483,20 @@ impl Receiver<'_> {
             let _ = self.link.held.push(bio);
         }
         Ok(used)
+    }
+
+    /// Gets the extents of a write into the activity log. Without a log, or a disk, the write fails
+    /// where it is submitted.
+    fn cover(&self, device: &Arc<Device>, bio: &mut OwnedBio<PeerIo>) -> Handled {
+        let covered = device.cover_and_wait(bio.sector, bio.bytes, || !self.link.is_down());
+        match (covered, bio.data_mut()) {
+            (Ok(refs), Some(io)) => io.refs = refs,
+            (Ok(refs), None) => device.uncover(refs),
+            (Err(_), _) if self.link.is_down() => return Err(End::Broken(Conn::NetworkFailure)),
+            // The disk is about to be given up, and its metadata do not promise anything then.
+            (Err(_), _) => bio.fail(),
+        }
+        Ok(())
     }
 
     /// There is no disk to write to: the peer is told, and the write counts in its epoch.
@@ -672,6 +687,13 @@ impl Receiver<'_> {
             self.link.received(&bio);
         }
         let done = device.local().ok_or(EIO).and_then(|local| {
+            if !device.policy().peer_has_disk {
+                // Ours is the only copy. The range may be larger than what the activity log takes
+                // at a time: the bitmap tells of it instead.
+                device.mark_out_of_sync(range.sector(), range.size());
+                let bits = device.bits().ok_or(EIO)?;
+                local.write_bitmap(&bits)?;
+            }
             local
                 .data
                 .zero_out(range.sector(), u64::from(range.sectors()), false)

@@ -7,6 +7,7 @@
 //! `submit_bio` returns, are never waited for.
 
 use core::sync::atomic::Ordering;
+use drbd_core::al::Refs;
 use drbd_core::request::policy::{Policy, ReadRoute, WriteRoute};
 use drbd_core::request::range::Work;
 use drbd_core::request::slots::Subject;
@@ -23,17 +24,23 @@ use crate::sys::Wait;
 impl Device {
     /// Takes a bio on its way.
     pub(crate) fn submit(self: &Arc<Self>, bio: UpperBio) {
+        self.submit_covered(bio, Refs::NONE);
+    }
+
+    /// Takes a bio on its way whose extents in the activity log are `refs`, if they are known.
+    pub(crate) fn submit_covered(self: &Arc<Self>, bio: UpperBio, refs: Refs) {
         let srcu = crate::srcu();
         let _guard = srcu.read_lock();
         let policy = self.policy();
         if policy.parked {
+            self.uncover(refs);
             self.park(bio);
             return;
         }
         match bio.op() {
             Op::Read => self.read(bio, &policy),
             Op::Write if bio.bytes() == 0 => self.flush(bio, &policy),
-            Op::Write => self.write(bio, &policy),
+            Op::Write => self.write(bio, &policy, refs),
             // Not offered.
             Op::Discard | Op::WriteZeroes | Op::Other => bio.end(Status::NOT_SUPPORTED),
         }
@@ -93,7 +100,7 @@ impl Device {
             volume: self.vnr,
         };
         let plane = &self.resource.plane;
-        let Some(slot) = plane.admit(subject, ReqWord::remote_read(), [0; 2]) else {
+        let Some(slot) = plane.admit(subject, ReqWord::remote_read(), [0; 2], Refs::NONE) else {
             self.park_for_slot(bio);
             return;
         };
@@ -131,7 +138,7 @@ impl Device {
         };
         let plane = &self.resource.plane;
         let word = ReqWord::flush(local.is_some(), remote);
-        let Some(slot) = plane.admit(subject, word, [0; 2]) else {
+        let Some(slot) = plane.admit(subject, word, [0; 2], Refs::NONE) else {
             self.park_for_slot(bio);
             return;
         };
@@ -153,7 +160,7 @@ impl Device {
         self.request_event(slot, Event::Submitted);
     }
 
-    fn write(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
+    fn write(self: &Arc<Self>, bio: UpperBio, policy: &Policy, refs: Refs) {
         let local = if policy.local_write {
             self.local()
         } else {
@@ -161,10 +168,21 @@ impl Device {
         };
         let mut remote = policy.remote_part();
         if (local.is_none() && remote == Remote::None) || policy.no_data {
+            self.uncover(refs);
             bio.end(Status::IO_ERROR);
             return;
         }
         let (sector, bytes) = (bio.sector(), bio.bytes());
+        let mut refs = refs;
+        if let Some(local) = &local {
+            if !local.activity.owns(refs) {
+                let Some(covered) = local.activity.cover(sector, bytes) else {
+                    self.wait_for_log(bio);
+                    return;
+                };
+                refs = covered;
+            }
+        }
         let mut bio = Some(bio);
         let taken = self.take_range(sector, bytes, Work::LocalWrite, || {
             if let Some(bio) = bio.take() {
@@ -172,6 +190,7 @@ impl Device {
             }
         });
         let (Some(tickets), Some(bio)) = (taken, bio) else {
+            self.uncover(refs);
             return;
         };
         if matches!(remote, Remote::None | Remote::OutOfSyncNote) {
@@ -183,7 +202,7 @@ impl Device {
                 remote = Remote::None;
             }
         }
-        self.start_write(bio, local, remote, policy, tickets);
+        self.start_write(bio, local, remote, policy, (tickets, refs));
     }
 
     fn start_write(
@@ -192,7 +211,7 @@ impl Device {
         local: Option<Arc<crate::backing::Backing>>,
         remote: Remote,
         policy: &Policy,
-        tickets: Tickets,
+        (tickets, refs): (Tickets, Refs),
     ) {
         let plane = &self.resource.plane;
         let subject = Subject {
@@ -209,8 +228,9 @@ impl Device {
                 word = word.healing();
             }
         }
-        let Some(slot) = plane.admit(subject, word, tickets) else {
+        let Some(slot) = plane.admit(subject, word, tickets, refs) else {
             self.release_range(tickets);
+            self.uncover(refs);
             self.park_for_slot(bio);
             return;
         };
@@ -273,8 +293,10 @@ impl Device {
     fn back_out(self: &Arc<Self>, slot: drbd_core::request::slots::SlotId, bio: UpperBio) {
         let plane = &self.resource.plane;
         let tickets = plane.take_tickets(slot);
+        let refs = plane.take_refs(slot);
         plane.table().release(slot);
         self.release_range(tickets);
+        self.uncover(refs);
         self.park_for_memory(bio);
     }
 
@@ -286,7 +308,8 @@ impl Device {
         crate::later().enqueue_device(self);
     }
 
-    fn park_for_memory(self: &Arc<Self>, bio: UpperBio) {
+    /// Parks a bio that nobody wakes for sure: it is tried again with the next tick.
+    pub(crate) fn park_for_memory(self: &Arc<Self>, bio: UpperBio) {
         self.park(bio);
         crate::later().enqueue_device(self);
     }

@@ -7,10 +7,11 @@ use core::sync::atomic::Ordering;
 use drbd_core::admin::{disk, Answer, Denied, Info, Judged};
 use drbd_core::config::disk::DeviceName;
 use drbd_core::config::DiskConf;
+use drbd_core::genl::context::text;
 use drbd_core::genl::request::{DetachParms, NewCUuidParms, ResizeParms};
 use drbd_core::genl::{ErrCode, Nest};
 use drbd_core::meta::MdIndex;
-use drbd_core::peer::{Command, DiskData, Send};
+use drbd_core::peer::{Command, DiskData, DiskErrorKind, Event, Send};
 use drbd_core::state::{Conn, Disk};
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -82,6 +83,18 @@ impl Call<'_> {
             device.minor,
         )?;
         limit(&mut conf, &local);
+        let old = local.conf();
+        if conf.al_extents != old.al_extents {
+            // What requests hold of the old log would have to be waited for.
+            return Ok(Answer::from(ErrCode::NoMem).saying(text::TRY_WITHOUT_AL_EXTENTS));
+        }
+        if conf.al_updates != old.al_updates && set_al_updates(&device, &local, &conf).is_err() {
+            resource.feed(Event::DiskError {
+                vnr: device.vnr,
+                kind: DiskErrorKind::Metadata,
+            });
+            return Ok(ErrCode::IoMdDisk.into());
+        }
         resource.with_owner(|owner| {
             let volumes = owner.core.volumes.as_mut();
             if let Some(volume) = volumes.iter_mut().find(|v| v.vnr == device.vnr) {
@@ -125,6 +138,28 @@ impl Call<'_> {
             clear_bitmap: clear,
         };
         Ok(machine(resource.command(command)))
+    }
+}
+
+/// `al-updates` has changed. As long as the superblock does not promise a log there need not be
+/// one: the promise comes last, and goes first.
+#[inline(never)]
+fn set_al_updates(device: &Arc<Device>, local: &Arc<Backing>, conf: &DiskConf) -> Result {
+    let promise = |on| {
+        device.resource.with_owner(|owner| {
+            owner.core.set_al_updates(device.vnr, on);
+            let disk = owner.core.volume(device.vnr).and_then(|v| v.disk);
+            local.write_superblock(&disk.ok_or(ENODEV)?.superblock)
+        })
+    };
+    if conf.al_updates {
+        local.set_log_updates(true)?;
+        // What was evicted meanwhile.
+        local.write_bitmap(&*device.bits().ok_or(ENODEV)?)?;
+        promise(true)
+    } else {
+        promise(false)?;
+        local.set_log_updates(false)
     }
 }
 

@@ -261,6 +261,7 @@ fn volume(conn: Conn, disks: (Disk, Disk), flags: MdFlags) -> Volume {
         user_size: 0,
         fencing: crate::state::Fencing::DontCare,
         max_bio_size: 1 << 20,
+        al_updates: true,
         dirty: false,
     });
     volume

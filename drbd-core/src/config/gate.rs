@@ -41,8 +41,6 @@ const GATES: &[Gate] = &[
     gate(DISK, 7, &[0], ErrCode::InvalidRequest),
     // disk: resync-after
     gate(DISK, 9, &[-1], ErrCode::InvalidRequest),
-    // disk: al-extents; there is no activity log yet
-    gate(DISK, 10, &[1237], ErrCode::InvalidRequest),
     // disk: disk-timeout
     gate(DISK, 20, &[0], ErrCode::InvalidRequest),
     // disk: read-balancing; other than prefer-local

@@ -2,6 +2,7 @@
 //! Two machines joined by queues: order is kept on each socket, everything else is up to the seed.
 //! The canonical traces of docs/states.md as tests, and random walks over them.
 
+mod al_promise;
 mod errors;
 mod faults;
 mod pair;

@@ -21,6 +21,8 @@ pub struct DiskData {
     pub fencing: Fencing,
     /// The largest request in bytes that the backing device takes.
     pub max_bio_size: u32,
+    /// The activity log is written (`al-updates`). If not, the superblock says AL_DISABLED.
+    pub al_updates: bool,
     /// The superblock differs from what is on the disk.
     pub dirty: bool,
 }
@@ -159,9 +161,9 @@ impl Volume {
         }
     }
 
-    /// The attached disk carries the marks of a running driver: the unclean magic, no activity
-    /// log (there is none before it is built, so a crash has to lead to a full sync), and bit 0 of
-    /// the current UUID as the role is.
+    /// The attached disk carries the marks of a running driver: the unclean magic, whether the
+    /// activity log is written (else a crash has to lead to a full sync), and bit 0 of the current
+    /// UUID as the role is.
     pub(super) fn mark_running(&mut self) {
         if let Some(d) = &mut self.disk {
             d.superblock.magic = Magic::Unclean;
@@ -169,7 +171,7 @@ impl Volume {
                 .superblock
                 .flags
                 .without(MdFlags::AL_CLEAN)
-                .with(MdFlags::AL_DISABLED);
+                .set_to(MdFlags::AL_DISABLED, !d.al_updates);
             d.dirty = true;
         }
         if let Some(mut u) = self.uuids() {

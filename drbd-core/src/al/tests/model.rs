@@ -31,7 +31,7 @@ pub(super) fn ops(extents: u32) -> impl Strategy<Value = Vec<Op>> {
         2 => Just(Op::Bitmap),
         2 => Just(Op::Block),
     ];
-    prop::collection::vec(op, 1..600)
+    prop::collection::vec(op, 1..400)
 }
 
 /// What must be so, in the simplest words.
@@ -173,6 +173,8 @@ fn check(rig: &Rig, model: &Model, slots: u16) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn the_log_does_what_plain_maps_do(ops in ops(40)) {
         run(13, &ops);

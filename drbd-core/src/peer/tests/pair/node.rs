@@ -84,6 +84,8 @@ pub(crate) struct Node {
     pub(crate) fencing: Fencing,
     /// What the configuration says of split brains.
     pub(crate) policies: crate::uuid::Policies,
+    /// `al-updates`. These nodes have no log, so it is off where data matter: a crash syncs fully.
+    pub(crate) al_updates: bool,
     /// The power goes after so many more effects.
     pub(crate) power: Option<u32>,
     /// Shows events and effects.
@@ -135,6 +137,7 @@ impl Node {
             store: Store::default(),
             fencing: Fencing::DontCare,
             policies: crate::uuid::Policies::default(),
+            al_updates: false,
             power: None,
             trace: std::env::var_os("SEED").is_some(),
             name: (seed + 1) % 2,
@@ -368,6 +371,7 @@ impl Node {
             user_size: 0,
             fencing: self.fencing,
             max_bio_size: 1 << 20,
+            al_updates: self.al_updates,
             dirty: false,
         };
         self.admin(Command::Attach(vnr, disk))
