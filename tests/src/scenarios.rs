@@ -5,6 +5,7 @@
 //! it is asked of ours; where C has a known defect, it says so and C has to fail in just that way.
 
 pub mod checks;
+pub mod crash;
 pub mod faults;
 pub mod install;
 pub mod metadata;
@@ -125,6 +126,7 @@ pub fn all() -> Vec<Scenario> {
         metadata::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
+        crash::SCENARIOS.as_slice(),
         stress::SCENARIOS.as_slice(),
         rolling::SCENARIOS.as_slice(),
     ]
