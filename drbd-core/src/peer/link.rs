@@ -101,6 +101,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
 
     /// Somebody found the link broken. The first reason counts.
     pub(super) fn break_link(&mut self, reason: Conn, d: &mut dyn Driver) {
+        if self.parting.take().is_some() {
+            // Its own handlers have ended sooner: the link would have been given up all the same.
+            self.give_up(d);
+            return;
+        }
         if self.cstate > Conn::WFConnection && reason.is_lost_link() {
             let _ = self.conn_change(Change::conn(reason), Mode::Hard, d);
         }
@@ -123,6 +128,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
 
     /// The threads are gone, peer writes have ended.
     pub(super) fn link_closed(&mut self, d: &mut dyn Driver) {
+        if self.parting.take().is_some() {
+            self.give_up(d);
+        }
         if self.cstate > Conn::WFConnection {
             let _ = self.conn_change(Change::conn(Conn::NetworkFailure), Mode::Hard, d);
         }

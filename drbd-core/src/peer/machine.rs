@@ -3,7 +3,7 @@
 
 use super::admin::Job;
 use super::cluster::{ConnRequest, Request};
-use super::event::{Driver, Effect, Event, LogLine, Send};
+use super::event::{Driver, Effect, Event, HelperCall, LogLine, Send};
 use super::fence::FenceRun;
 use super::volume::Volume;
 use crate::meta::MdFlags;
@@ -71,6 +71,8 @@ pub struct Resource<V> {
     pub(super) fencing: Option<FenceRun>,
     /// Links that came up so far; wraps around.
     pub(super) links: u32,
+    /// The handshake was refused; the link stands until this handler has ended.
+    pub(super) parting: Option<HelperCall>,
 }
 
 /// A ping makes sure that all that the peer sent on the meta socket before is seen. An answer
@@ -107,6 +109,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             ping: Ping::None,
             fencing: None,
             links: 0,
+            parting: None,
         }
     }
 

@@ -13,6 +13,9 @@ use crate::wire::{FeatureFlags, Uuids};
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// One P_STATE of one volume.
     pub(super) fn state_received(&mut self, i: usize, p: DeviceState, d: &mut dyn Driver) -> Step {
+        if self.parting.is_some() {
+            return Ok(());
+        }
         let Some(v) = self.peek(i) else { return Ok(()) };
         let facts = ReceiveFacts {
             peer_flags: v.peer.uuids.map(|u| u.flags),
@@ -58,7 +61,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
                 Next::Drop => return Err(()),
                 Next::Disconnect => {
-                    self.give_up(d);
+                    // The peer is to see our state, and call its own handlers, before the link
+                    // goes: it stands until ours have ended.
+                    if self.parting.is_none() {
+                        self.give_up(d);
+                    }
                     return Ok(());
                 }
             }
@@ -187,9 +194,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             }
             v.peer.uuids = Some(with_set(&peer, &comparison.peer));
         }
+        let mut called = None;
         for note in notes.iter() {
             match note {
                 Note::Help(helper) => {
+                    called = Some(HelperCall::Notice(helper));
                     d.perform(Effect::Help {
                         vnr,
                         helper: HelperCall::Notice(helper),
@@ -209,6 +218,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let plan = match outcome {
             Outcome::Go(plan) => plan,
             Outcome::Refuse(reason) => {
+                let attaching = a.old.disk == Disk::Negotiating || a.peer.disk == Disk::Negotiating;
+                self.parting = called.filter(|_| !attaching && !situation.dry_run);
                 d.perform(Effect::Log(vnr, LogLine::HandshakeRefused(reason)));
                 return Some(outcome);
             }
