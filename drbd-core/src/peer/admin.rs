@@ -19,6 +19,7 @@ pub(super) mod code {
     pub(in crate::peer) const NO_ERROR: i32 = 101;
     pub(in crate::peer) const DISK_CONFIGURED: i32 = 124;
     pub(in crate::peer) const NET_CONFIGURED: i32 = 125;
+    pub(in crate::peer) const INTR: i32 = 129;
     pub(in crate::peer) const PAUSE_IS_SET: i32 = 134;
     pub(in crate::peer) const PAUSE_IS_CLEAR: i32 = 135;
     pub(in crate::peer) const NO_DISK: i32 = 138;
@@ -100,6 +101,8 @@ pub(super) struct Job {
     /// A refusal goes to the log.
     pub(super) verbose: bool,
     result: Option<StateReturn>,
+    /// Nobody waits for its end. Only an answer of the peer is still waited for, and followed.
+    gone: bool,
 }
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
@@ -199,6 +202,13 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.job.is_some()
     }
 
+    /// Who gave the command is gone: it is not pursued.
+    pub(super) fn abandon_job(&mut self) {
+        if let Some(job) = &mut self.job {
+            job.gone = true;
+        }
+    }
+
     pub(super) fn begin(&mut self, goal: Goal, wish: Change) {
         self.job = Some(Job {
             goal,
@@ -207,6 +217,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             mode: Mode::Soft,
             verbose: false,
             result: None,
+            gone: false,
         });
     }
 
@@ -233,6 +244,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let Some(mut job) = self.job else {
             return false;
         };
+        if job.gone && job.phase != Phase::Asked {
+            self.end_job(code::INTR, d);
+            return true;
+        }
         match job.phase {
             Phase::Settle => return self.settle(job.goal, d),
             Phase::Ping => return self.pinged(d),
@@ -259,7 +274,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.job = Some(job);
         if result == Err(Refusal::InTransientState) {
             // Again after the next event.
-            return false;
+            return job.gone;
         }
         if let (Err(refusal), true) = (result, job.verbose) {
             self.log_refusal(&job, refusal, d);

@@ -99,6 +99,9 @@ pub enum Event {
     },
     /// An administrator's command.
     Admin(Command),
+    /// Nobody waits for the command any more: it ends with code 129 (`ERR_INTR`). What the peer
+    /// was already asked is still decided by its answer, and the command ends then.
+    AdminGone,
 }
 
 /// What kind of local I/O failed.

@@ -129,6 +129,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     fn dispatch(&mut self, event: Event, d: &mut dyn Driver) {
         match event {
             Event::Admin(command) => self.admin(command, d),
+            Event::AdminGone => self.abandon_job(),
             Event::Connecting => {
                 let _ = self.conn_change(Change::conn(Conn::WFConnection), Mode::Soft, d);
             }

@@ -400,3 +400,39 @@ fn a_fresh_pair_may_skip_its_initial_sync() {
         assert_eq!(p.n[0].admin(command), Some(151), "only a fresh pair");
     }
 }
+
+#[test]
+fn a_command_whose_process_was_killed_is_not_pursued() {
+    for seed in 0..20 {
+        let force = Command::Primary {
+            vnr: 0,
+            force: true,
+        };
+        // It waits for the handshake, and would be carried out behind it.
+        let mut p = Pair::fresh(seed, SECTORS);
+        assert_eq!(p.n[0].connect(false), 1);
+        assert_eq!(p.n[1].connect(false), 1);
+        while p.n[0].s().conn != Conn::WFReportParams && p.step() {}
+        assert_eq!(p.n[0].admin(force), None);
+        p.n[0].feed(Event::AdminGone);
+        assert_eq!(p.n[0].w.answers.last(), Some(&129));
+        p.settle();
+        assert_eq!(p.n[0].w.answers.last(), Some(&129));
+        assert_eq!(
+            p.n[0].show(),
+            "Connected Secondary/Secondary Inconsistent/Inconsistent"
+        );
+
+        // The peer has been asked, and agrees: then all that belongs to it is done.
+        assert_eq!(p.n[0].admin(force), None);
+        p.n[0].feed(Event::AdminGone);
+        assert!(p.n[0].r.job_is_running());
+        p.settle();
+        assert_eq!(p.n[0].w.answers.last(), Some(&1));
+        assert_eq!(
+            p.n[0].show(),
+            "Connected Primary/Secondary UpToDate/UpToDate"
+        );
+        generations_agree(&p);
+    }
+}
