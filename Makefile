@@ -51,6 +51,18 @@ tidy:
 lab:
 	@$(LAB) image
 
+## sanitize: scenarios on a kernel that checks locks, sleeps, lists and leaks
+# That kernel is made once (20 to 60 minutes) and kept in the cache.
+.PHONY: sanitize
+sanitize: tools
+	@kernel=$$(scripts/sanitize-kernel) && mkdir -p build/sanitize && \
+	DRBD_RS_HEADERS=$$kernel/tree scripts/kbuild build/sanitize/module && \
+	cp build/sanitize/module/drbd.ko build/sanitize/drbd.ko && \
+	ln -sfn ../sbin build/sanitize/sbin && \
+	scripts/in-root sh -c 'echo "$$0/lib/modules/$$(cat "$$0/version")"' "$$kernel" \
+		>build/sanitize/kernel
+	@$(LAB) test --jobs 1 --kernel sanitize --pair ours:ours tutorial-C cable-cut cycles
+
 ## oracle: runs the scenarios with the C driver on both nodes and stores what they gave
 .PHONY: oracle
 oracle:

@@ -68,6 +68,18 @@ pub fn kernel_folder() -> Result<PathBuf> {
     Ok(Path::new("/usr/lib/modules").join(version.trim()))
 }
 
+/// From now on the kernel is the one that the file `kernel` in `folder` names. To be called before
+/// there are other threads.
+///
+/// # Errors
+/// When there is no such file.
+pub fn use_kernel_of(folder: &Path) -> Result<()> {
+    let file = folder.join("kernel");
+    let place = fs::read_to_string(&file).at("read", &file)?;
+    env::set_var("DRBD_LAB_KERNEL", place.trim());
+    Ok(())
+}
+
 /// A new folder for what one run leaves behind, under `target/lab` or `DRBD_LAB_RUNS`.
 ///
 /// # Errors

@@ -307,9 +307,21 @@ fn clean_up(lab: &Lab, scenario: &Scenario) -> Result<()> {
         }
         node.complete_log()?;
         node.is_well()?;
+        let leaks = node.sh(LEAKS)?;
+        if leaks.contains("drbd") {
+            return Err(LabError::Mismatch(format!(
+                "{}: memory that nobody can find any more:\n{leaks}",
+                node.name()
+            )));
+        }
     }
     Ok(())
 }
+
+/// What a kernel with kmemleak finds. It looks twice, since what it finds at first may just have
+/// been on the move. The stock kernel finds nothing.
+const LEAKS: &str = "k=/sys/kernel/debug/kmemleak; test ! -e $k || \
+    { echo scan >$k; echo scan >$k; cat $k; }";
 
 /// Leaves what a reader of a failure wants beside the console logs: the nodes' last states.
 fn keep_evidence(lab: &Lab, scenario: &Scenario, complaint: &str) {

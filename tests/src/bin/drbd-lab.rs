@@ -75,6 +75,10 @@ struct Test {
     /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
     #[arg(long, value_name = "FOLDER")]
     build: Option<PathBuf>,
+    /// Another kernel than the stock one: the name of a folder in build/ that `make sanitize` made,
+    /// with the kernel's place, a module for it (the default of --build) and the tools.
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
     /// Also run what a full run would not ask of these pairings.
     #[arg(long)]
     any_pair: bool,
@@ -155,6 +159,7 @@ fn main() -> ExitCode {
             let test = Test {
                 pair: vec![Pair::C],
                 build: None,
+                kernel: None,
                 any_pair: false,
                 jobs,
                 filter,
@@ -209,7 +214,12 @@ fn shell(pair: Pair, build: Option<&Path>) -> Result<ExitCode> {
 }
 
 impl Test {
-    fn carry_out(self, renew_oracle: bool) -> Result<ExitCode> {
+    fn carry_out(mut self, renew_oracle: bool) -> Result<ExitCode> {
+        if let Some(name) = &self.kernel {
+            let folder = paths::checkout()?.join("build").join(name);
+            paths::use_kernel_of(&folder)?;
+            self.build.get_or_insert(folder);
+        }
         let scenarios: Vec<_> = scenarios::all()
             .into_iter()
             .filter(|scenario| runner::selected(scenario.name, &self.filter))
