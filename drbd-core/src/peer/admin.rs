@@ -446,7 +446,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     }
 
     fn resume_io(&mut self, i: usize, d: &mut dyn Driver) {
-        if self.peek(i).is_some_and(|v| v.owes_uuid) {
+        // The I/O of all volumes goes on.
+        for i in 0..self.count() {
+            if !self.peek(i).is_some_and(|v| v.owes_uuid) {
+                continue;
+            }
             if self.peek(i).is_some_and(|v| v.disk.is_some()) {
                 self.new_current_uuid(i, d);
             } else {

@@ -514,6 +514,10 @@ pub trait Driver {
     fn open_count(&self, vnr: u16) -> u32;
     /// How many bits are set in the volume's bitmap.
     fn bits_set(&self, vnr: u16) -> u64;
+    /// How many blocks this node has asked for, as target of a resync, that have not been answered.
+    fn resync_requests(&self, _vnr: u16) -> u32 {
+        0
+    }
     /// The policy on local I/O errors.
     fn on_io_error(&self, vnr: u16) -> OnIoError;
     /// Blocks that the present verify of the volume has looked at.

@@ -42,6 +42,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             own.bitmap = 0;
             if let Some(v) = self.vol(i) {
                 v.set_uuids(own);
+                // The peer takes the same generation; nothing tells so before the next meeting.
+                if let Some(peer) = &mut v.peer.uuids {
+                    (peer.current, peer.bitmap, peer.history) = (own.current, 0, own.history);
+                }
             }
             let change = Change {
                 disk: Some(Disk::UpToDate),

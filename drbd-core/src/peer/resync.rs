@@ -76,6 +76,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 LogLine::Uuids(UuidNews::SyncUuidReceived, own),
             ));
         }
+        // The source clears a bit when the block is in the cache of our disk. If that is lost, our
+        // bitmap on the disk has to know the block still.
+        d.perform(Effect::WriteBitmap(vnr));
         self.sync_metadata(i, d);
         self.start_resync(i, Side::Target, d);
         Ok(())
@@ -190,6 +193,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             || (v.state.conn == Conn::SyncSource && v.resync.peer_done)
             || (apv <= 95 && v.state.conn == Conn::SyncSource);
         if !mine || v.resync.finishing || d.bits_set(v.vnr) > v.resync.failed {
+            return;
+        }
+        // A block may have come in sync by a write while it was asked for: its answer will come.
+        if v.state.conn == Conn::SyncTarget && d.resync_requests(v.vnr) > 0 {
             return;
         }
         v.resync.finishing = true;

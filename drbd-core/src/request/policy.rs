@@ -145,10 +145,12 @@ impl Policy {
             && !self.may_set_in_sync
     }
 
-    /// Whether an empty flush waits for the peer: protocol C with an UpToDate peer.
+    /// Whether an empty flush waits for the peer: with an UpToDate peer, in protocol C, and in any
+    /// protocol without a disk of its own, where nothing else could make anything stable.
     #[must_use]
     pub fn flush_waits_for_peer(&self) -> bool {
-        self.write == WriteRoute::Replicate && self.remote_read && self.protocol == Replication::C
+        let alone = self.protocol == Replication::C || !self.local_write;
+        self.write == WriteRoute::Replicate && self.remote_read && alone
     }
 
     /// The snapshot as it is kept in an atomic.
