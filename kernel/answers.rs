@@ -203,8 +203,8 @@ impl Answers<'_> {
             let step = self.link.epochs.lock().next_step();
             match step {
                 None => return Ok(()),
-                Some(PeerEpochStep::Flush(id)) => self.flush_disks(id),
-                Some(PeerEpochStep::Release(id)) => self.release(id),
+                Some(PeerEpochStep::Flush(id)) => self.flush_disks(id)?,
+                Some(PeerEpochStep::Release(id)) => peer_io::release(self.link, id),
                 Some(PeerEpochStep::Ack { barrier, size }) => {
                     let barrier = BarrierNr(barrier.to_ne_bytes());
                     let ack = BarrierAck {
@@ -219,34 +219,27 @@ impl Answers<'_> {
         }
     }
 
-    /// All writes of the epoch have ended: makes them stable.
-    fn flush_disks(&mut self, id: PeerEpochId) {
+    /// All writes of the epoch have ended: makes them stable. If that fails the link ends: the peer
+    /// has acks for these writes, and must not forget them.
+    fn flush_disks(&mut self, id: PeerEpochId) -> Result {
         // Acks do not wait for the flush.
         let _ = self.flush();
+        let mut failed = false;
         for device in self.resource.devices().iter() {
             let Some(local) = device.local() else {
                 continue;
             };
-            if local.conf().disk_flushes && local.data.traits().write_cache {
-                if local.data.flush().is_err() {
-                    device.local_error(true);
-                    device.kick();
-                }
+            if local.flush_data().is_err() {
+                device.local_error(true);
+                device.kick();
+                failed = true;
             }
+        }
+        if failed {
+            return Err(EIO);
         }
         self.link.epochs.lock().flushed(id);
-    }
-
-    /// Writes of this epoch may go to the disk now.
-    fn release(&mut self, id: PeerEpochId) {
-        for bio in self.link.held.take_all() {
-            match bio.purpose {
-                Purpose::Write { epoch, .. } if epoch == id => peer_io::submit_write(bio),
-                _ => {
-                    let _ = self.link.held.push(bio);
-                }
-            }
-        }
+        Ok(())
     }
 
     fn packet(&mut self, vnr: u16, packet: &Packet<'_>) -> Result {

@@ -204,7 +204,7 @@ impl Backing {
 
     /// Data that was written is stable afterwards, unless the administrator says that it is anyway
     /// (`disk-flushes no`). May sleep.
-    fn flush_data(&self) -> Result {
+    pub(crate) fn flush_data(&self) -> Result {
         if self.conf.lock().disk_flushes && self.data.traits().write_cache {
             return self.data.flush();
         }

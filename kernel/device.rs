@@ -239,6 +239,13 @@ impl WorkItem<2> for Device {
     fn run(this: Arc<Self>) {
         this.idle
             .wait_idle(|| this.counters.local.load(Ordering::Acquire) == 0);
+        // What the peer was told to be written must not be lost with a disk that nobody flushes any
+        // more. If it cannot be made stable, the peer must not forget it.
+        if this.local().is_some_and(|l| l.flush_data().is_err()) {
+            use drbd_core::state::Conn;
+            this.resource
+                .feed(drbd_core::peer::Event::LinkBroken(Conn::NetworkFailure));
+        }
         this.resource
             .feed(drbd_core::peer::Event::DiskIdle(this.vnr));
     }

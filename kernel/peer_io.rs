@@ -8,7 +8,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use drbd_core::al::Refs;
 use drbd_core::digest::Digest;
-use drbd_core::request::epoch::PeerEpochId;
+use drbd_core::request::epoch::{PeerEpochId, PeerEpochStep};
 use drbd_core::wire::{AckWanted, BlockId};
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -185,7 +185,9 @@ pub(crate) fn submit_write(bio: OwnedBio<PeerIo>) {
         _ => OpFlags::NONE,
     };
     let device = bio.device.clone();
-    let Some(local) = device.local() else {
+    // A disk that is being given back was flushed for the last time, or will be any moment.
+    let wanted = device.policy().local_write;
+    let Some(local) = device.local().filter(|_| wanted) else {
         bio.fail();
         pass_on(bio);
         return;
@@ -212,6 +214,49 @@ pub(crate) fn submit_read(bio: OwnedBio<PeerIo>) {
     bio.read(&local.data, sector, OpFlags::NONE).submit();
 }
 
+/// The link is gone. Writes that were received go to the disk all the same, in their order: with
+/// protocol B the peer was told that we have them. After a flush that failed nothing is written.
+fn finish_epochs(resource: &Arc<Resource>, link: &Arc<Link>) {
+    let mut failed = false;
+    while !failed {
+        let step = link.epochs.lock().next_step();
+        match step {
+            Some(PeerEpochStep::Flush(id)) => {
+                for device in resource.devices().iter() {
+                    failed |= device.local().is_some_and(|l| l.flush_data().is_err());
+                }
+                if !failed {
+                    link.epochs.lock().flushed(id);
+                }
+            }
+            Some(PeerEpochStep::Release(id)) => release(link, id),
+            // Nobody waits for it any more.
+            Some(PeerEpochStep::Ack { .. }) => {}
+            None => break,
+        }
+    }
+    let mut held = 0;
+    for bio in link.held.take_all() {
+        held += 1;
+        let _ = link.held.push(bio);
+    }
+    if failed || link.active.load(Ordering::Acquire) == held {
+        drop(link.held.take_all());
+    }
+}
+
+/// Writes of this epoch may go to the disk now.
+pub(crate) fn release(link: &Arc<Link>, id: PeerEpochId) {
+    for bio in link.held.take_all() {
+        match bio.purpose {
+            Purpose::Write { epoch, .. } if epoch == id => submit_write(bio),
+            _ => {
+                let _ = link.held.push(bio);
+            }
+        }
+    }
+}
+
 /// The link is down and its threads have ended: waits for the I/O that is still under way.
 pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
     loop {
@@ -219,9 +264,15 @@ pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
             // A retry that was under way may have parked some again.
             crate::resync::drop_parked(device);
         }
-        for list in [&link.held, &link.done, &link.read] {
-            drop(list.take_all());
+        drop(link.read.take_all());
+        for bio in link.done.take_all() {
+            let purpose = bio.purpose;
+            drop(bio);
+            if let Purpose::Write { epoch, .. } = purpose {
+                link.epochs.lock().done(epoch);
+            }
         }
+        finish_epochs(resource, link);
         if link.active.load(Ordering::Acquire) == 0 {
             break;
         }

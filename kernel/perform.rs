@@ -71,6 +71,12 @@ impl Driver for Buffer<'_> {
             .map_or(0, |bits| bits.weight())
     }
 
+    fn resync_requests(&self, vnr: u16) -> u32 {
+        self.resource
+            .device(vnr)
+            .map_or(0, |d| crate::resync::open_requests(&d))
+    }
+
     fn on_io_error(&self, vnr: u16) -> OnIoError {
         let local = self.resource.device(vnr).and_then(|d| d.local());
         local.map_or(OnIoError::Detach, |l| {
@@ -235,7 +241,12 @@ fn publish(device: &Arc<Device>, owner: &Owner, state: &DeviceState) {
     device
         .primary
         .store(state.role == Role::Primary, Ordering::SeqCst);
-    device.publish(Policy::of(state, &facts));
+    let policy = Policy::of(state, &facts);
+    device.publish(policy);
+    if policy.sync_target {
+        // The sender slept while it was not.
+        device.resource.resync_begins();
+    }
 }
 
 /// The threads of a link are gone: nothing is sent any more of what was queued for it, and no

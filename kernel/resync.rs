@@ -303,14 +303,24 @@ fn step(
     Ok(())
 }
 
+/// Requests that have not been answered.
+pub(crate) fn open_requests(device: &Device) -> u32 {
+    device.resync.lock().wanted.len() as u32
+}
+
 /// A reply has come: gives the tickets of its range, if it was asked for.
 pub(crate) fn arrived(device: &Arc<Device>, range: &BlockRange) -> Option<Tickets> {
     let mut state = device.resync.lock();
     let at = state.wanted.iter().position(|w| w.range == *range)?;
     let wanted = state.wanted.remove(at).ok()?;
     state.controller.arrived(range.sectors());
+    let last = state.wanted.is_empty();
     drop(state);
     let _ = device.counters.resync_answered();
+    if last {
+        // The machine may have waited for this one.
+        device.resource.resync_moved(device.vnr);
+    }
     Some(wanted.tickets)
 }
 

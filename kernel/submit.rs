@@ -118,6 +118,10 @@ impl Device {
     }
 
     fn flush(self: &Arc<Self>, bio: UpperBio, policy: &Policy) {
+        if policy.no_data {
+            bio.end(Status::IO_ERROR);
+            return;
+        }
         let remote = policy.flush_waits_for_peer();
         let local = self
             .local()
@@ -166,7 +170,7 @@ impl Device {
         } else {
             None
         };
-        let mut remote = policy.remote_part();
+        let remote = policy.remote_part();
         if (local.is_none() && remote == Remote::None) || policy.no_data {
             self.uncover(refs);
             bio.end(Status::IO_ERROR);
@@ -195,12 +199,9 @@ impl Device {
         };
         if matches!(remote, Remote::None | Remote::OutOfSyncNote) {
             // Before the data is written: whoever looks at the bitmap later finds it.
-            let new = self
-                .bits()
-                .map_or(0, |bits| bits.set_out_of_sync(sector, bytes));
-            if new == 0 && remote == Remote::OutOfSyncNote {
-                remote = Remote::None;
-            }
+            // The note goes out also if the bit was set: perhaps by this very bio, which then found
+            // no slot.
+            self.mark_out_of_sync(sector, bytes);
         }
         self.start_write(bio, local, remote, policy, (tickets, refs));
     }
