@@ -21,7 +21,7 @@ struct Check {
     environment: &'static [(&'static str, &'static str)],
 }
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     check("format", &["cargo", "fmt", "--all", "--check"]),
     check(
         "format-module",
@@ -75,6 +75,24 @@ const CHECKS: [Check; 8] = [
     check(
         "unit-tests",
         &["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
+    ),
+    // Seeds from one word as long as faults are open that other seeds find; see docs/testing.md.
+    check(
+        "simulator",
+        &[
+            "cargo",
+            "run",
+            "--locked",
+            "-q",
+            "--release",
+            "-p",
+            "drbd-sim",
+            "--",
+            "--steps",
+            "1000000",
+            "--from",
+            "a",
+        ],
     ),
 ];
 

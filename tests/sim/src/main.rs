@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The simulator: two nodes of drbd-core, virtual time, chance by seed, and a checker that knows
+//! the truth. docs/testing.md says how it is used.
+//!
+//! ```text
+//! drbd-sim [--steps N] [--from TEXT]   runs until N steps are made; seeds follow from TEXT
+//! drbd-sim --seed N                    one run, and its trace if something is wrong
+//! drbd-sim --mutations [--steps N]     every deliberate bug has to be found within N steps
+//! drbd-sim --mutation NAME             one of them
+//! drbd-sim --invariants                what is checked, and what stands in for the rest
+//! ```
+#![forbid(unsafe_code)]
+
+mod app;
+mod bits;
+mod bug;
+mod check;
+mod disk;
+mod net;
+mod node;
+mod ranges;
+mod rng;
+mod run;
+mod script;
+mod setup;
+mod shared;
+mod world;
+
+use bug::Bug;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let mut steps = 1_000_000;
+    let mut from = String::new();
+    let mut todo = Todo::Runs;
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().unwrap_or_default();
+        match arg.as_str() {
+            "--steps" => match value().parse() {
+                Ok(n) => steps = n,
+                Err(_) => return usage("--steps wants a number"),
+            },
+            "--from" => from = value(),
+            "--seed" => match value().parse() {
+                Ok(seed) => todo = Todo::Seed(seed),
+                Err(_) => return usage("--seed wants a number"),
+            },
+            "--mutations" => todo = Todo::Mutations(Bug::ALL.to_vec()),
+            "--mutation" => match Bug::named(&value()) {
+                Some(bug) => todo = Todo::Mutations(vec![bug]),
+                None => return usage("--mutation wants the name of one"),
+            },
+            "--invariants" => todo = Todo::Invariants,
+            _ => return usage(&format!("what is {arg}?")),
+        }
+    }
+    let fine = match todo {
+        Todo::Runs => run::many(&from, steps),
+        Todo::Seed(seed) => run::one(seed),
+        Todo::Mutations(bugs) => run::mutations(&bugs, &from, steps),
+        Todo::Invariants => {
+            check::list::print();
+            true
+        }
+    };
+    if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+enum Todo {
+    Runs,
+    Seed(u64),
+    Mutations(Vec<Bug>),
+    Invariants,
+}
+
+fn usage(what: &str) -> ExitCode {
+    eprintln!(
+        "drbd-sim: {what}\nusage: drbd-sim [--steps N] [--from TEXT] | --seed N | \
+         --mutations | --mutation NAME | --invariants"
+    );
+    ExitCode::from(2)
+}

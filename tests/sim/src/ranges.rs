@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who works on which range of a volume; kernel/ranges.rs in small.
+
+use drbd_core::request::range::{Entry, Range, Shard, Ticket, Work};
+
+const SHARDS: usize = 2;
+const ENTRIES: usize = 24;
+
+/// A range that is taken, as up to two numbers; 0 stands for none.
+pub(crate) type Tickets = [u64; 2];
+
+/// The ranges of a volume.
+#[derive(Debug)]
+pub(crate) struct Ranges([Shard<Vec<Option<Entry>>>; SHARDS]);
+
+impl Ranges {
+    pub(crate) fn new() -> Self {
+        Self(std::array::from_fn(|_| Shard::new(vec![None; ENTRIES])))
+    }
+
+    /// Takes the range; `Err` tells whether somebody waits for a half that was let go again.
+    pub(crate) fn take(&mut self, sector: u64, bytes: u32, work: Work) -> Result<Tickets, bool> {
+        let mut tickets = [0; 2];
+        let Some(range) = Range::new(sector, bytes) else {
+            return Ok(tickets);
+        };
+        let mut last = None;
+        let mut count = 0;
+        for granule in range.granules() {
+            let index = (granule % SHARDS as u64) as usize;
+            if last == Some(index) {
+                continue;
+            }
+            last = Some(index);
+            match self.0[index].try_take(range, work) {
+                Ok(ticket) => {
+                    tickets[count] = ((index as u64 + 1) << 32) | u64::from(ticket.to_raw());
+                }
+                Err(_) => return Err(self.release(tickets)),
+            }
+            count = 1;
+        }
+        Ok(tickets)
+    }
+
+    /// Lets a range go. `true`: somebody waits.
+    pub(crate) fn release(&mut self, tickets: Tickets) -> bool {
+        let mut waited = false;
+        for ticket in tickets {
+            let Some(index) = (ticket >> 32).checked_sub(1) else {
+                continue;
+            };
+            waited |= self.0[index as usize].release(Ticket::from_raw(ticket as u32));
+        }
+        waited
+    }
+
+    /// Nothing is going on.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.0.iter().all(Shard::is_idle)
+    }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Runs: many of them, one with its trace, a failing one made small, and with deliberate bugs.
+
+use crate::bug::Bug;
+use crate::rng::Rng;
+use crate::script::{self, Line};
+use crate::setup::Setup;
+use crate::world::{self, Report};
+use std::collections::BTreeMap;
+
+/// Lines of a trace that are shown.
+const TAIL: usize = 120;
+/// How often a smaller script is tried.
+const TRIES: usize = 400;
+
+/// A number that follows from a text: the commit, say.
+fn number_of(text: &str) -> u64 {
+    let hash = |h: u64, b: u8| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, hash)
+}
+
+/// Runs until so many steps are made. `false`: something was found.
+pub(crate) fn many(from: &str, steps: u64) -> bool {
+    let mut seeds = Rng::new(number_of(from));
+    let (mut done, mut runs, mut acks) = (0, 0, 0);
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    while done < steps {
+        // Small enough to be typed.
+        let seed = seeds.below(1_000_000_000_000);
+        let setup = Setup::new(seed);
+        let report = world::play(setup.clone(), script::of(&setup), None, false);
+        (done, runs, acks) = (done + report.steps, runs + 1, acks + report.acks);
+        for (what, n) in &report.seen {
+            *seen.entry(what).or_default() += n;
+        }
+        if let Some((name, what)) = report.fault {
+            println!("seed {seed}: {name}: {what}");
+            shrink(&setup, name);
+            return false;
+        }
+    }
+    let seen: Vec<String> = seen
+        .iter()
+        .map(|(what, n)| format!("{n} x {what}"))
+        .collect();
+    println!(
+        "{done} steps in {runs} runs: {acks} writes acknowledged; {}",
+        seen.join(", ")
+    );
+    true
+}
+
+/// One run. `false`: something was found; its trace is shown.
+pub(crate) fn one(seed: u64) -> bool {
+    let setup = Setup::new(seed);
+    let report = world::play(setup.clone(), script::of(&setup), None, true);
+    let Some((name, what)) = &report.fault else {
+        println!("seed {seed}: {} steps, nothing wrong", report.steps);
+        return true;
+    };
+    println!("seed {seed}: {name}: {what}");
+    shrink(&setup, name);
+    false
+}
+
+fn fails(report: &Report, name: &str) -> bool {
+    report.fault.as_ref().is_some_and(|(n, _)| *n == name)
+}
+
+/// Leaves out lines of the script as long as the same invariant fails, and shows what is left.
+fn shrink(setup: &Setup, name: &str) {
+    let mut lines = script::of(setup);
+    let before = lines.len();
+    let (mut piece, mut tries) = (lines.len() / 2, 0);
+    while piece > 0 && tries < TRIES {
+        let mut at = 0;
+        while at < lines.len() && tries < TRIES {
+            let end = (at + piece).min(lines.len());
+            let without: Vec<Line> = [&lines[..at], &lines[end..]].concat();
+            tries += 1;
+            if fails(
+                &world::play(setup.clone(), without.clone(), None, false),
+                name,
+            ) {
+                lines = without;
+            } else {
+                at = end;
+            }
+        }
+        piece /= 2;
+    }
+    let report = world::play(setup.clone(), lines.clone(), None, true);
+    println!("{setup:?}");
+    println!(
+        "{} of {before} lines of the script are needed:",
+        lines.len()
+    );
+    for (time, action) in &lines {
+        println!("{time:>9} {action:?}");
+    }
+    let skip = report.trace.len().saturating_sub(TAIL);
+    println!("the end of the trace ({} steps):", report.steps);
+    for line in &report.trace[skip..] {
+        println!("{line}");
+    }
+}
+
+/// Each bug has to be found within so many steps.
+pub(crate) fn mutations(bugs: &[Bug], from: &str, steps: u64) -> bool {
+    let mut all = true;
+    for bug in bugs {
+        let (name, text) = bug.text();
+        let mut seeds = Rng::new(number_of(from) ^ number_of(name));
+        let (mut done, mut bitten) = (0, 0);
+        let mut found = None;
+        while done < steps && found.is_none() {
+            let setup = Setup::new(seeds.below(1_000_000_000_000));
+            let report = world::play(setup.clone(), script::of(&setup), Some(*bug), false);
+            done += report.steps;
+            bitten += report.bitten;
+            found = report.fault;
+        }
+        match found {
+            Some((by, _)) => println!("{name:<22} {by:<9} {done:>8} steps "),
+            None => {
+                all = false;
+                println!("{name:<22} NOT FOUND in {done} steps, it bit {bitten} times:{text}");
+            }
+        }
+    }
+    all
+}
