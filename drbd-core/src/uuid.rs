@@ -127,12 +127,20 @@ impl UuidSet {
 
     /// Becoming sync source: the UUID that names the target's data while it is a mixture of two
     /// generations. It becomes the bitmap UUID and is sent as P_SYNC_UUID.
-    pub fn begin_as_source(&mut self, random: u64) -> u64 {
+    ///
+    /// `peer` is the target's current UUID; 0: not known. It does not leave the history: if sync
+    /// UUIDs get lost again and again, the two sets would have nothing in common in the end.
+    pub fn begin_as_source(&mut self, random: u64, peer: u64) -> u64 {
         let sync_uuid = match self.bitmap {
             0 | JUST_CREATED => random,
             uuid => uuid.wrapping_add(SYNC_UUID_STEP),
         };
+        let [young, old] = self.history;
         self.rotate_bitmap(sync_uuid);
+        if peer != 0 && same(old, peer) && !same(young, peer) && self.bitmap != 0 {
+            let [bitmap, _] = self.history;
+            self.history = [bitmap, old];
+        }
         sync_uuid
     }
 

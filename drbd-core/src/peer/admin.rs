@@ -73,6 +73,10 @@ pub(super) enum Goal {
     Delete {
         vnr: u16,
     },
+    /// I/O goes on.
+    Resume {
+        vnr: u16,
+    },
 }
 
 impl Goal {
@@ -84,6 +88,7 @@ impl Goal {
             | Self::Attach { vnr, .. }
             | Self::Detach { vnr, .. }
             | Self::Plain { vnr, .. }
+            | Self::Resume { vnr }
             | Self::Delete { vnr } => Some(vnr),
         }
     }
@@ -163,6 +168,14 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             }
             Command::Primary { vnr, force } => self.begin_role(vnr, Role::Primary, force, d),
             Command::Secondary(vnr) => self.begin_role(vnr, Role::Secondary, false, d),
+            Command::Outdate(_) if self.state(i).disk < Disk::Inconsistent => {
+                // While connected the adjustment would call it UpToDate, uncompared.
+                let refusal = match self.state(i).disk {
+                    Disk::Diskless => Refusal::IsDiskless,
+                    _ => Refusal::LowerThanOutdated,
+                };
+                d.perform(Effect::AdminDone(refusal.code()));
+            }
             Command::Outdate(vnr) => {
                 self.begin_plain(vnr, Change::disk(Disk::Outdated), Success::Done.code());
             }
@@ -179,7 +192,15 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 };
                 self.begin_plain(vnr, change, Success::Done.code());
             }
-            Command::ResumeIo(_) => self.resume_io(i, d),
+            Command::ResumeIo(vnr) => {
+                let thawed = Change {
+                    susp: Some(false),
+                    susp_nod: Some(false),
+                    susp_fen: Some(false),
+                    ..Change::NONE
+                };
+                self.begin(Goal::Resume { vnr }, thawed);
+            }
             Command::NewCurrentUuid { clear_bitmap, .. } => {
                 self.new_generation(i, clear_bitmap, d);
             }
@@ -297,6 +318,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 };
                 self.end_job(code, d);
             }
+            Goal::Resume { vnr } => self.resumed(vnr, result, d),
             Goal::Attach { .. } | Goal::Delete { .. } => self.end_job(code::NO_ERROR, d),
         }
         true
@@ -308,7 +330,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         };
         match (self.index_of(vnr), job.mode) {
             (None, _) => Progress::Decided(Err(Refusal::IsDiskless)),
-            (Some(i), Mode::Soft) => self.ask(i, job.wish, d),
+            (Some(i), Mode::Soft) => {
+                if let Goal::Resume { .. } = job.goal {
+                    self.before_resume(d);
+                }
+                self.ask(i, job.wish, d)
+            }
             (Some(i), Mode::Hard) => Progress::Decided(self.change(i, job.wish, Mode::Hard, d)),
         }
     }
@@ -445,8 +472,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }));
     }
 
-    fn resume_io(&mut self, i: usize, d: &mut dyn Driver) {
-        // The I/O of all volumes goes on.
+    /// What is acknowledged from now on belongs to generations of their own, where they are owed:
+    /// the I/O of all volumes goes on.
+    fn before_resume(&mut self, d: &mut dyn Driver) {
         for i in 0..self.count() {
             if !self.peek(i).is_some_and(|v| v.owes_uuid) {
                 continue;
@@ -461,16 +489,13 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
             }
         }
-        let change = Change {
-            susp: Some(false),
-            susp_nod: Some(false),
-            susp_fen: Some(false),
-            ..Change::NONE
-        };
-        let result = self.change(i, change, Mode::Soft, d);
-        if result == Ok(Success::Done) && self.state(i).conn < Conn::Connected {
+    }
+
+    fn resumed(&mut self, vnr: u16, result: StateReturn, d: &mut dyn Driver) {
+        let conn = self.volume(vnr).map_or(self.cstate, |v| v.state.conn);
+        if result == Ok(Success::Done) && conn < Conn::Connected {
             d.perform(Effect::Requests(LogEvent::ConnectionLostWhilePending));
         }
-        d.perform(Effect::AdminDone(crate::state::reply_code(result)));
+        self.end_job(crate::state::reply_code(result), d);
     }
 }

@@ -64,11 +64,16 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
     }
 
-    /// The peer was asked to be the source of a full sync of this volume.
+    /// The peer was asked for a full sync of this volume.
     pub(super) fn asks_for_full_sync(&self, i: usize) -> bool {
         let vnr = self.peek(i).map(|v| v.vnr);
-        self.request
-            .is_some_and(|r| Some(r.vnr) == vnr && r.change.conn == Some(Conn::StartingSyncT))
+        self.request.is_some_and(|r| {
+            let full = matches!(
+                r.change.conn,
+                Some(Conn::StartingSyncS | Conn::StartingSyncT)
+            );
+            Some(r.vnr) == vnr && full
+        })
     }
 
     /// Asks for a change of the whole connection.
@@ -149,8 +154,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
         let Some(r) = &mut self.request else { return };
         if r.vnr == vnr && r.answer == twonode::Answer::None {
-            r.answer = twonode::Answer::from_code(code);
-            if code < 1 {
+            r.answer = twonode::Answer::to(&r.change, code);
+            if r.answer == twonode::Answer::No {
                 d.perform(Effect::Log(vnr, LogLine::FailedByPeer(code)));
             }
         }

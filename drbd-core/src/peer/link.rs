@@ -282,8 +282,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if state.disk < Disk::Inconsistent
             && (state.conn >= Conn::Connected || state.role == Role::Primary)
         {
+            // What it sent before it heard of the loss of this disk names nothing new.
+            v.unnamed &= same(exposed, u.current);
             v.exposed = u.current;
-            v.unnamed = false;
             let own = v.uuids();
             if let (Some(n), Some(own)) = (&mut v.negotiating, own) {
                 n.exposes_current = same(own.current, u.current);

@@ -264,6 +264,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         mode: Mode,
         d: &mut dyn Driver,
     ) -> Result<Success, Refusal> {
+        let mut change = change;
+        if change.disk == Some(Disk::Failed) && self.peek(i).is_some_and(|v| v.resync.peer_done) {
+            // The target has told that it has all; only the last acks are not in yet.
+            change.pdsk = Some(Disk::UpToDate);
+        }
         let t = propose(&self.facts(i, d), &self.state(i), &change, mode)?;
         let success = t.success();
         if !t.is_noop() {
@@ -274,13 +279,14 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
 
     /// Stores the new state and does all that goes with it.
     pub(super) fn commit(&mut self, i: usize, t: Transition, d: &mut dyn Driver) {
+        self.look_for_progress(i, d);
         let Some(v) = self.peek(i) else { return };
         let vnr = v.vnr;
         let mut others = self.volumes.as_ref().iter();
         let facts = CommitFacts {
             others_report_params: others
                 .any(|other| other.vnr != vnr && other.state.conn == Conn::WFReportParams),
-            bitmap_uuid_zero: v.bitmap_uuid_zero(),
+            bitmap_uuid_zero: v.needs_generation(),
         };
         for effect in commit_effects(&t, &facts).iter() {
             self.commit_effect(i, vnr, &t, effect, d);
@@ -306,6 +312,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                     v.state.susp_fen = t.new.susp_fen;
                 }
                 if let Some(v) = self.vol(i) {
+                    v.raised = t.old.role != t.new.role
+                        && t.old.disk < Disk::UpToDate
+                        && t.new.disk == Disk::UpToDate;
                     v.state = t.new;
                     v.expose_the_peers_data(t);
                 }
@@ -376,7 +385,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             now: v.state,
             summary: self.summary(),
             apv: self.apv(),
-            bitmap_uuid_zero: v.bitmap_uuid_zero(),
+            bitmap_uuid_zero: v.needs_generation(),
             disk_exists: v.disk.is_some(),
             io_error_helper: v.was_io_error
                 && d.on_io_error(vnr) == super::event::OnIoError::CallLocalIoError,
@@ -393,6 +402,13 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let wanted = |a: crate::state::AfterAction| a.effect == AfterEffect::NewCurrentUuid;
         if alone_again || actions.iter().any(wanted) {
             self.new_current_uuid(i, d);
+        }
+        if t.old.conn != Conn::StartingSyncS && t.new.conn == Conn::StartingSyncS {
+            self.mark_full_sync(i, d);
+        } else if t.new.conn >= Conn::Connected && !t.new.conn.is_sync_source() {
+            if let Some(v) = self.vol(i) {
+                v.target_unaware &= t.new.conn == Conn::StartingSyncS;
+            }
         }
         // What is told to the peer or published to requests is durable first.
         self.sync_metadata(i, d);
@@ -556,6 +572,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         of_peer: bool,
         d: &mut dyn Driver,
     ) -> Result<Success, Refusal> {
+        for i in 0..self.count() {
+            self.look_for_progress(i, d);
+        }
         self.judge_conn_change(&change, mode, of_peer, d)?;
         let old_cstate = self.cstate;
         if let Some(conn) = change.conn {
@@ -630,6 +649,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let mut change = *change;
         if of_peer && change.disk == Some(Disk::Outdated) && self.state(i).disk < Disk::Outdated {
             change.disk = None;
+        }
+        let gone = change.conn.is_some_and(|c| c < Conn::Connected);
+        if gone && change.pdsk.is_none() && self.peek(i).is_some_and(|v| v.target_unaware) {
+            // It may not have heard that its disk is to be replaced.
+            change.pdsk = Some(Disk::DUnknown);
         }
         change
     }
@@ -776,10 +800,15 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let Some(v) = self.vol(i) else { return };
         let primary = v.state.role == Role::Primary;
         let Some(mut u) = v.uuids() else { return };
+        if v.target_unaware {
+            // It may have got the sync UUID all the same.
+            u.clear_bitmap();
+        }
         let _ = u.new_current(random, primary);
         v.set_uuids(u);
         v.exposed = u.current;
         v.owes_uuid = false;
+        v.target_unaware = false;
         let vnr = v.vnr;
         d.perform(Effect::Log(
             vnr,

@@ -164,17 +164,46 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.check_finished(i, d);
     }
 
-    /// The source names the target's data while it is a mixture, durably, and tells.
+    /// The source tells how it calls the target's data while that is a mixture.
     pub(super) fn send_sync_uuid(&mut self, i: usize, d: &mut dyn Driver) {
+        let full = self.peek(i).is_some_and(|v| v.target_unaware);
+        if !full {
+            self.make_sync_uuid(i, d);
+        }
+        let Some((vnr, own)) = self.peek(i).and_then(|v| Some((v.vnr, v.uuids()?))) else {
+            return;
+        };
+        self.send(Send::SyncUuid(vnr, own.bitmap), d);
+    }
+
+    /// Makes the sync UUID, durably.
+    fn make_sync_uuid(&mut self, i: usize, d: &mut dyn Driver) {
         let random = d.random();
         let Some(v) = self.vol(i) else { return };
         let vnr = v.vnr;
         let Some(mut own) = v.uuids() else { return };
-        let uuid = own.begin_as_source(random);
+        let peer = v.peer.uuids.map_or(0, |u| u.current);
+        own.begin_as_source(random, peer);
         v.set_uuids(own);
         d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::SyncUuid, own)));
         self.sync_metadata(i, d);
-        self.send(Send::SyncUuid(vnr, uuid), d);
+    }
+
+    /// This node has agreed to be the source of a full sync. Whatever happens before it begins,
+    /// the sync UUID tells that the peer's copy does not count any more: the C driver as target
+    /// keeps nothing of it if the link goes.
+    pub(super) fn mark_full_sync(&mut self, i: usize, d: &mut dyn Driver) {
+        self.make_sync_uuid(i, d);
+        if let Some(v) = self.vol(i) {
+            v.target_unaware = true;
+        }
+    }
+
+    /// A target that has taken a block knows that it is one.
+    pub(super) fn look_for_progress(&mut self, i: usize, d: &dyn Driver) {
+        let Some(v) = self.vol(i) else { return };
+        let began = v.state.conn.is_sync_source();
+        v.target_unaware &= !(began && d.bits_set(v.vnr) < v.resync.total);
     }
 
     /// Blocks were synced or failed.
@@ -190,7 +219,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let apv = self.apv();
         let Some(v) = self.vol(i) else { return };
         let mine = v.state.conn == Conn::SyncTarget
-            || (v.state.conn == Conn::SyncSource && v.resync.peer_done)
+            || (v.state.conn.is_sync_source() && v.resync.peer_done)
             || (apv <= 95 && v.state.conn == Conn::SyncSource);
         if !mine || v.resync.finishing || d.bits_set(v.vnr) > v.resync.failed {
             return;

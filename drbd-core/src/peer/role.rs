@@ -110,12 +110,17 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.discard_my_data = false;
         let s = self.state(i);
         let random = d.random();
+        // The disk may have become UpToDate by itself while the force was asked about.
+        let forced = forced && self.peek(i).is_some_and(|v| v.raised);
         if let Some(v) = self.vol(i) {
             let vnr = v.vnr;
             if forced {
                 d.perform(Effect::Log(vnr, LogLine::ForcedUpToDate));
             }
             if let Some(mut u) = v.uuids().filter(|_| s.disk.is_attached()) {
+                if s.conn < Conn::Connected && core::mem::take(&mut v.target_unaware) {
+                    u.clear_bitmap();
+                }
                 let fresh = promotion_needs_new_uuid(&s, &u, forced);
                 let lost = promoted(&s, &mut u, forced, random);
                 v.set_uuids(u);

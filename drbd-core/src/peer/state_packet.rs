@@ -20,6 +20,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let facts = ReceiveFacts {
             peer_flags: v.peer.uuids.map(|u| u.flags),
             consider_resync: v.consider_resync,
+            full_sync_asked: self.asks_for_full_sync(i),
         };
         match receive(&v.state, &p, &facts) {
             Received::LinkGoesDown => Err(()),

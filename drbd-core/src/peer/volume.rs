@@ -94,6 +94,12 @@ pub struct Volume {
     pub(super) primary_on_disk: bool,
     /// The resync.
     pub resync: Resync,
+    /// The promotion that is under way has called the disk UpToDate, by force or since the peer is
+    /// fenced.
+    pub(super) raised: bool,
+    /// Source of a full sync that the administrator asked for; whether the peer knows that it is
+    /// the target is not certain before it has taken a block.
+    pub(super) target_unaware: bool,
     /// The resync waits for the handler `before-resync-…`.
     pub starting: Option<Side>,
     /// The sync UUID of a source that has begun before this node was ready for it.
@@ -133,6 +139,8 @@ impl Volume {
                 peer_done: false,
                 finishing: false,
             },
+            raised: false,
+            target_unaware: false,
             starting: None,
             early_sync_uuid: None,
         }
@@ -186,6 +194,13 @@ impl Volume {
         self.disk
             .as_ref()
             .is_none_or(|d| matches!(d.superblock.uuids, [_, 0, _, _]))
+    }
+
+    /// A write that the peer lacks would not be told from what it has: no bitmap UUID says so, or
+    /// only one that the peer may know nothing of.
+    #[must_use]
+    pub fn needs_generation(&self) -> bool {
+        self.bitmap_uuid_zero() || self.target_unaware
     }
 
     /// The disk's state, or the one the attach found out while it is Negotiating.

@@ -305,7 +305,10 @@ impl Actions<'_> {
             self.on(true, Row::A19, &[AfterEffect::ReleaseDisk]);
         }
         self.on(
-            old.disk == Disk::UpToDate && new.disk == Disk::Inconsistent && connected,
+            old.disk == Disk::UpToDate
+                && new.disk == Disk::Inconsistent
+                && connected
+                && new.conn != Conn::StartingSyncT,
             Row::A20,
             &[AfterEffect::SendState],
         );

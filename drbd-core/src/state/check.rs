@@ -131,6 +131,14 @@ pub fn check_soft_step(facts: &Facts, old: &DeviceState, new: &DeviceState) -> R
             new.conn.is_starting_sync() && old.conn > C::Connected,
             Refusal::ResyncRunning,
         ),
+        // The adjustment would call the source UpToDate, whatever it has.
+        (
+            new.conn != old.conn
+                && ((matches!(new.conn, C::StartingSyncS) && old.disk != D::UpToDate)
+                    || (matches!(new.conn, C::StartingSyncT) && old.pdsk != D::UpToDate)
+                    || (new.conn.is_verify() && old.disk.min(old.pdsk) != D::UpToDate)),
+            Refusal::NoUpToDateDisk,
+        ),
         (
             disconnects && old.conn == C::StandAlone,
             Refusal::AlreadyStandAlone,

@@ -22,6 +22,8 @@ pub struct ReceiveFacts {
     /// The peer was forced Primary while both disks were Inconsistent
     /// ([`CommitEffect::ConsiderResync`](super::CommitEffect::ConsiderResync)).
     pub consider_resync: bool,
+    /// This node has asked for a full sync, and waits for the answer.
+    pub full_sync_asked: bool,
 }
 
 /// What the peer's state means.
@@ -104,7 +106,9 @@ pub fn receive(old: &DeviceState, peer: &DeviceState, facts: &ReceiveFacts) -> R
         conn = Conn::Behind;
     }
     let negotiates = peer.disk == Disk::Negotiating || old.disk == Disk::Negotiating;
-    let wanted = (Conn::StartingSyncS..=Conn::WFBitMapT).contains(&peer.conn);
+    // The answer to an own request travels on the other socket: no bitmaps are exchanged then.
+    let agrees = facts.full_sync_asked && peer.conn <= Conn::StartingSyncT;
+    let wanted = (Conn::StartingSyncS..=Conn::WFBitMapT).contains(&peer.conn) && !agrees;
     // It may have finished its attach without ever having been seen Negotiating: if both attach at
     // once, each may take the other for one without a disk.
     let gained = old.pdsk < Disk::Negotiating;

@@ -47,7 +47,7 @@ const fn clamp_of(conn: Conn) -> Clamp {
     use Conn as C;
     use Disk as D;
     let (disk, pdsk) = match conn {
-        C::WFBitMapT | C::PausedSyncT | C::StartingSyncT | C::WFSyncUUID | C::Behind => {
+        C::WFBitMapT | C::PausedSyncT | C::WFSyncUUID | C::Behind => {
             ((D::Inconsistent, D::Outdated), (D::UpToDate, D::UpToDate))
         }
         C::VerifyS | C::VerifyT => ((D::UpToDate, D::UpToDate), (D::UpToDate, D::UpToDate)),
@@ -55,7 +55,9 @@ const fn clamp_of(conn: Conn) -> Clamp {
         C::WFBitMapS | C::PausedSyncS | C::StartingSyncS | C::Ahead => {
             ((D::UpToDate, D::UpToDate), (D::Inconsistent, D::Consistent))
         }
-        C::SyncTarget => (
+        // All of it is to be replaced: if the link goes before the peer's sync UUID has come,
+        // nothing but the disk's state tells that.
+        C::StartingSyncT | C::SyncTarget => (
             (D::Inconsistent, D::Inconsistent),
             (D::UpToDate, D::UpToDate),
         ),
@@ -171,8 +173,8 @@ fn end_negotiation(facts: &Facts, s: &mut DeviceState) -> bool {
 
 /// Disk states against the connection state. Raising deserves a warning, lowering does not.
 ///
-/// An Inconsistent disk that is to be Outdated stays Inconsistent: to raise it would make rubbish
-/// UpToDate.
+/// An Inconsistent or Failed disk that is to be Outdated stays what it is: to raise it would make
+/// rubbish UpToDate.
 fn fit_disks(s: &mut DeviceState, was: Disk) -> Option<Warning> {
     let raised = |d: Disk| match d {
         Disk::Consistent | Disk::Outdated => Disk::UpToDate,
@@ -181,7 +183,7 @@ fn fit_disks(s: &mut DeviceState, was: Disk) -> Option<Warning> {
     if (Conn::Connected..Conn::Ahead).contains(&s.conn) {
         s.pdsk = raised(s.pdsk);
         s.disk = match (was, s.disk) {
-            (Disk::Inconsistent, Disk::Outdated) => Disk::Inconsistent,
+            (Disk::Failed | Disk::Inconsistent, Disk::Outdated) => was,
             (_, disk) => raised(disk),
         };
     }

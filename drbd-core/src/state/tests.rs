@@ -9,6 +9,7 @@ mod procedures;
 mod received;
 mod relation;
 mod rules;
+mod sheet;
 mod words;
 
 use super::{Conn, DeviceState, Disk, Facts, Role};

@@ -104,6 +104,17 @@ impl Answer {
             Answer::No
         }
     }
+
+    /// As [`Answer::from_code`], for an answer to `change`. A peer that has nothing to do for a
+    /// sync to begin will not take part: it has just lost its disk.
+    #[must_use]
+    pub fn to(change: &Change, code: i32) -> Answer {
+        if code == Success::NothingToDo.code() && change.conn.is_some_and(is_sync_start) {
+            Answer::No
+        } else {
+            Answer::from_code(code)
+        }
+    }
 }
 
 /// Whether the wait for the peer is over. To be asked after each answer and each change of state.
@@ -245,5 +256,19 @@ pub fn answer(
     own_request_running: bool,
 ) -> Result<Transition, Refusal> {
     admit(resolve_conflicts, own_request_running)?;
-    propose(facts, old, &mirrored(change)?, Mode::Soft)
+    let wanted = mirrored(change)?;
+    let t = propose(facts, old, &wanted, Mode::Soft)?;
+    if wanted.conn.is_some_and(is_sync_start) && wanted.conn != Some(t.new.conn) {
+        // A disk is missing. "Nothing to do" would pass for consent.
+        return Err(Refusal::NoLocalDisk);
+    }
+    Ok(t)
+}
+
+/// A full sync or a verify begins.
+const fn is_sync_start(conn: Conn) -> bool {
+    matches!(
+        conn,
+        Conn::StartingSyncS | Conn::StartingSyncT | Conn::VerifyS | Conn::VerifyT
+    )
 }

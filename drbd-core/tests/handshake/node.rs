@@ -124,7 +124,7 @@ impl Node {
                 }
                 AfterEffect::SendSyncUuid => {
                     let random = self.next_random();
-                    self.uuids.begin_as_source(random);
+                    self.uuids.begin_as_source(random, 0);
                 }
                 _ => {}
             }
@@ -179,6 +179,7 @@ impl Node {
         let facts = ReceiveFacts {
             peer_flags: Some(known.peer.flags),
             consider_resync: false,
+            full_sync_asked: false,
         };
         let mut arrival = match receive(&self.state, &peer, &facts) {
             Received::Goes(arrival) => arrival,

@@ -142,7 +142,7 @@ fn resync(row: &Row, node: &mut Node, diff: &mut Vec<String>) {
             .expect("starts");
         if sync_uuid_at_start(node.facts.apv) {
             let random = node.random.pop_front().expect("a sync UUID");
-            node.uuids.begin_as_source(random);
+            node.uuids.begin_as_source(random, 0);
         }
         check("updated sync UUID ", &node.uuids);
         let good = End::of(node.state.conn, 0).expect("it runs").change();

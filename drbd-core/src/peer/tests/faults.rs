@@ -182,6 +182,72 @@ fn an_invalidate_survives_a_cut() {
 }
 
 #[test]
+fn an_invalidate_of_a_primary_survives_a_cut() {
+    // What the Primary has written and its peer lacks must not pass for equal afterwards.
+    cut_everywhere(
+        "invalidate of a Primary",
+        mirror,
+        |p| {
+            p.write(0, Block { vnr: 0, nr: 2 }, false);
+            p.n[0].admin(Command::Invalidate(0));
+            p.write(0, Block { vnr: 0, nr: 4 }, false);
+        },
+        |_| {},
+    );
+    cut_everywhere(
+        "a Primary invalidates its peer",
+        mirror,
+        |p| {
+            p.n[0].admin(Command::InvalidateRemote(0));
+            p.write(0, Block { vnr: 0, nr: 4 }, false);
+        },
+        |_| {},
+    );
+    cut_everywhere(
+        "a Primary is invalidated by its peer",
+        mirror,
+        |p| {
+            p.write(0, Block { vnr: 0, nr: 2 }, false);
+            p.n[1].admin(Command::InvalidateRemote(0));
+        },
+        |_| {},
+    );
+}
+
+#[test]
+fn bad_data_is_not_called_up_to_date_by_a_command() {
+    // Failed, and a write waits for the peer: `outdate` must not bring the disk back.
+    let mut p = mirror(1, 101);
+    p.write(0, Block { vnr: 0, nr: 2 }, false);
+    let kind = DiskErrorKind::Read;
+    p.n[0].feed(Event::DiskError { vnr: 0, kind });
+    assert_eq!(p.n[0].s().disk, Disk::Failed);
+    p.n[0].admin(Command::Outdate(0));
+    assert_eq!(p.n[0].s().disk, Disk::Failed);
+
+    // Two disks without data: neither is the source of a full sync.
+    let mut p = Pair::fresh(1, SECTORS);
+    meet(&mut p);
+    p.settle();
+    for command in [Command::Invalidate(0), Command::InvalidateRemote(0)] {
+        assert_eq!(p.n[0].admin(command), Some(-2));
+        p.settle();
+        assert_eq!(p.n[0].s().disk, Disk::Inconsistent);
+    }
+}
+
+#[test]
+fn a_source_that_has_lost_its_disk_does_not_agree_to_a_full_sync() {
+    let mut p = mirror(1, 101);
+    p.n[1].admin(Command::Invalidate(0));
+    let kind = DiskErrorKind::Write;
+    p.n[0].feed(Event::DiskError { vnr: 0, kind });
+    p.settle();
+    assert_eq!(p.n[1].w.answers.last(), Some(&-10));
+    assert_eq!(p.n[1].s().disk, Disk::UpToDate);
+}
+
+#[test]
 fn a_disconnect_survives_a_cut() {
     cut_everywhere(
         "disconnect",

@@ -179,10 +179,9 @@ impl Pair {
     /// Ends what went on in a node whose power is gone.
     pub(super) fn look_at_power(&mut self) {
         self.note_acks();
-        for i in 0..2 {
-            if self.n[i].power == Some(0) {
-                self.crash(i);
-            }
+        // The peer's power may go while it sees the link break.
+        while let Some(i) = self.n.iter().position(|n| n.power == Some(0)) {
+            self.crash(i);
         }
     }
 

@@ -101,7 +101,7 @@ fn which_changes_need_the_peer() {
     for (old, new, asks) in [
         (UP, primary, true),
         (primary, UP, false),
-        (UP, "StartingSyncT S/S Outdated/UpToDate", true),
+        (UP, "StartingSyncT S/S Inconsistent/UpToDate", true),
         (UP, "StartingSyncS S/S UpToDate/Consistent", true),
         (UP, "Connected S/S Failed/UpToDate", true),
         (UP, "Disconnecting S/- UpToDate/DUnknown", true),
@@ -235,7 +235,7 @@ fn the_peers_requests_are_seen_from_the_other_side() {
         ),
         (
             conn(Conn::StartingSyncS),
-            "StartingSyncT S/S Outdated/UpToDate",
+            "StartingSyncT S/S Inconsistent/UpToDate",
         ),
         (conn(Conn::VerifyS), "VerifyT S/S UpToDate/UpToDate"),
         (

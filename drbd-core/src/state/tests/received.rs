@@ -12,6 +12,7 @@ fn known() -> ReceiveFacts {
     ReceiveFacts {
         peer_flags: Some(UuidFlags::default()),
         consider_resync: false,
+        full_sync_asked: false,
     }
 }
 
@@ -127,6 +128,7 @@ fn when_the_uuids_are_looked_at() {
         forced,
         ReceiveFacts {
             consider_resync: true,
+            full_sync_asked: false,
             ..known()
         }
     ));

@@ -135,7 +135,7 @@ fn disks_fit_the_connection_state() {
         (Conn::WFBitMapT, "WFBitMapT S/S Outdated/UpToDate", None),
         (
             Conn::StartingSyncT,
-            "StartingSyncT S/S Outdated/UpToDate",
+            "StartingSyncT S/S Inconsistent/UpToDate",
             None,
         ),
         (Conn::WFSyncUUID, "WFSyncUUID S/S Outdated/UpToDate", None),

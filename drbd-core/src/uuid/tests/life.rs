@@ -95,7 +95,7 @@ fn clearing_rotates_once() {
 #[test]
 fn the_sync_uuid_is_made_from_the_bitmap_uuid() {
     let mut s = SET;
-    assert_eq!(s.begin_as_source(R), B + SYNC_UUID_STEP);
+    assert_eq!(s.begin_as_source(R, 0), B + SYNC_UUID_STEP);
     assert_eq!(
         s,
         UuidSet {
@@ -105,7 +105,7 @@ fn the_sync_uuid_is_made_from_the_bitmap_uuid() {
         }
     );
     let mut s = CLEAN;
-    assert_eq!(s.begin_as_source(R), R);
+    assert_eq!(s.begin_as_source(R, 0), R);
     assert_eq!(
         s,
         UuidSet {
@@ -119,7 +119,7 @@ fn the_sync_uuid_is_made_from_the_bitmap_uuid() {
         ..SET
     };
     assert_eq!(
-        s.begin_as_source(R),
+        s.begin_as_source(R, 0),
         R,
         "nothing can be made from a device without data"
     );
@@ -128,7 +128,7 @@ fn the_sync_uuid_is_made_from_the_bitmap_uuid() {
         bitmap: u64::MAX - 1,
         ..SET
     };
-    assert_eq!(s.begin_as_source(R), SYNC_UUID_STEP - 2, "wraps");
+    assert_eq!(s.begin_as_source(R, 0), SYNC_UUID_STEP - 2, "wraps");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_whole_resync_ends_in_equal_sets() {
             history: [A, C],
         };
         let at_handshake = source;
-        let sync_uuid = source.begin_as_source(R & !1);
+        let sync_uuid = source.begin_as_source(R & !1, 0);
         target.begin_as_target(sync_uuid, false);
         assert_eq!(target.current, sync_uuid);
         assert_eq!(

@@ -387,7 +387,7 @@ impl Node {
             dry_run: false,
         };
         let code = self.admin(command).unwrap_or(0);
-        if code == 1 {
+        if self.r.cstate == Conn::Unconnected {
             self.feed(Event::Connecting);
         }
         code
