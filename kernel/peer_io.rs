@@ -235,9 +235,9 @@ fn finish_epochs(resource: &Arc<Resource>, link: &Arc<Link>) {
             None => break,
         }
     }
-    let mut held = 0;
+    let mut held = 0_u32;
     for bio in link.held.take_all() {
-        held += 1;
+        held = held.wrapping_add(1);
         let _ = link.held.push(bio);
     }
     if failed || link.active.load(Ordering::Acquire) == held {

@@ -21,6 +21,7 @@
 //! - `generation`: a generation begun by hand;
 //! - `verify`: the course of an online verify;
 //! - `admin`: the administrator's commands; `role` and `attach`: the long ones of them;
+//! - `tell`: what a node tells of itself, to the peer and to its disk;
 //! - `fence`: the peer is fenced;
 //! - [`settings`]: what the configuration says to the peer.
 
@@ -37,6 +38,7 @@ mod resync;
 mod role;
 pub mod settings;
 mod state_packet;
+mod tell;
 mod verify;
 mod volume;
 

@@ -3,7 +3,7 @@
 //!
 //! Each is a small lie of the part that plays the kernel, or of what stands between it and
 //! drbd-core. With one of them switched on the simulator has to find something wrong within
-//! [`Bug::STEPS`] steps.
+//! 1,000,000 steps.
 
 macro_rules! bugs {
     ($($(#[doc = $text:literal])+ $name:ident,)*) => {

@@ -233,7 +233,7 @@ impl Disk {
     /// A bit of the bitmap on the disk.
     pub(crate) fn bit(&self, block: u64) -> bool {
         let at = self.place(self.layout.bm_sector()) + (block / 8) as usize;
-        self.meta[at] >> (block % 8) & 1 == 1
+        (self.meta[at] >> (block % 8)) & 1 == 1
     }
 
     /// Begins an operation; [`Disk::complete`] ends it.

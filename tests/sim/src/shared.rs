@@ -10,6 +10,7 @@ use crate::net::Net;
 use crate::rng::Rng;
 use crate::setup::Setup;
 use drbd_core::peer::HelperCall;
+use drbd_core::state::Helper;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -69,11 +70,18 @@ pub(crate) enum What {
 }
 
 /// What a helper is called in [`What`].
-pub(crate) const HELPERS: [HelperCall; 4] = [
+pub(crate) const HELPERS: [HelperCall; 11] = [
     HelperCall::BeforeResync(drbd_core::peer::Side::Source),
     HelperCall::BeforeResync(drbd_core::peer::Side::Target),
     HelperCall::AfterResyncTarget,
     HelperCall::FencePeer,
+    HelperCall::Notice(Helper::PriOnInconDegr),
+    HelperCall::Notice(Helper::LocalIoError),
+    HelperCall::Notice(Helper::InitialSplitBrain),
+    HelperCall::Notice(Helper::SplitBrain),
+    HelperCall::Notice(Helper::PriLostAfterSb),
+    HelperCall::Notice(Helper::PriLost),
+    HelperCall::Notice(Helper::OutOfSync),
 ];
 
 /// All but the nodes.

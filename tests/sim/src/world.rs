@@ -314,9 +314,8 @@ impl World {
     fn forgive(&mut self, node: usize, was_primary: &[bool]) {
         let s = &mut self.s;
         let other_lives = self.nodes[1 - node].up;
-        for vol in 0..usize::from(s.setup.volumes) {
-            for at in 0..s.app.volumes[vol].acked.len() {
-                let journal = &mut s.app.volumes[vol];
+        for (vol, journal) in s.app.volumes.iter_mut().enumerate() {
+            for at in 0..journal.acked.len() {
                 let acked = journal.acked[at];
                 let other = s.disks[1 - node][vol].data()[at] >= acked;
                 if other && other_lives && !was_primary[vol] {

@@ -92,7 +92,7 @@ impl Node {
 
     fn tell_news(&mut self, s: &mut Shared) {
         for vol in 0..self.devices.len() as u16 {
-            if self.resync_news >> vol & 1 == 1 {
+            if (self.resync_news >> vol) & 1 == 1 {
                 self.resync_news &= !(1 << vol);
                 let mut failed = self.take_failed(vol);
                 if s.bug(Bug::ForgetFailed) {
