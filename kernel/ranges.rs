@@ -75,22 +75,14 @@ impl Ranges {
         let Some(range) = Range::new(sector, bytes) else {
             return Taken::Done(tickets);
         };
-        let mut last = None;
         let mut count = 0;
-        for granule in range.granules() {
-            let index = (granule % SHARDS as u64) as usize;
-            if last == Some(index) {
-                continue;
-            }
-            last = Some(index);
+        for index in range.shards(SHARDS) {
             let (Some(lock), Some(place)) = (self.shards.get(index), tickets.get_mut(count)) else {
                 continue;
             };
             let mut shard = lock.lock();
             match shard.try_take(range, work) {
-                Ok(ticket) => {
-                    *place = ((index as u64).wrapping_add(1) << 32) | u64::from(ticket.to_raw());
-                }
+                Ok(ticket) => *place = ticket.to_raw(index),
                 Err(Busy::Overlap | Busy::Full) => {
                     park();
                     drop(shard);
@@ -108,11 +100,11 @@ impl Ranges {
     pub(crate) fn release(&self, tickets: Tickets) -> bool {
         let mut waited = false;
         for ticket in tickets {
-            let Some(index) = (ticket >> 32).checked_sub(1) else {
+            let Some((index, ticket)) = Ticket::from_raw(ticket) else {
                 continue;
             };
-            if let Some(lock) = self.shards.get(index as usize) {
-                waited |= lock.lock().release(Ticket::from_raw(ticket as u32));
+            if let Some(lock) = self.shards.get(index) {
+                waited |= lock.lock().release(ticket);
             }
         }
         waited

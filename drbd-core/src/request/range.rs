@@ -92,9 +92,16 @@ impl Range {
         self.start < other.end && other.start < self.end
     }
 
-    /// The granules that the range touches.
-    pub fn granules(self) -> impl Iterator<Item = u64> {
-        (self.start / SHARD_SECTORS)..=(self.end.saturating_sub(1) / SHARD_SECTORS)
+    /// The shards that the range touches if a volume has `count` of them. At most two for a range
+    /// of at most [`SHARD_SECTORS`]; one that is touched twice in a row comes once.
+    #[inline]
+    pub fn shards(self, count: usize) -> impl Iterator<Item = usize> {
+        let granules = (self.start / SHARD_SECTORS)..=(self.end.saturating_sub(1) / SHARD_SECTORS);
+        let mut last = None;
+        granules.filter_map(move |granule| {
+            let shard = granule.checked_rem(count as u64)? as usize;
+            (last.replace(shard) != Some(shard)).then_some(shard)
+        })
     }
 }
 
@@ -103,16 +110,19 @@ impl Range {
 pub struct Ticket(u32);
 
 impl Ticket {
-    /// The ticket as a number, for an atomic beside the request.
+    /// The ticket of a shard as a number, for an atomic beside the request; 0 stands for none.
+    #[inline]
     #[must_use]
-    pub fn to_raw(self) -> u32 {
-        self.0
+    pub fn to_raw(self, shard: usize) -> u64 {
+        ((shard as u64).wrapping_add(1) << 32) | u64::from(self.0)
     }
 
-    /// The ticket that [`Ticket::to_raw`] told.
+    /// Shard and ticket that [`Ticket::to_raw`] told; `None` for 0.
+    #[inline]
     #[must_use]
-    pub fn from_raw(raw: u32) -> Self {
-        Self(raw)
+    pub fn from_raw(raw: u64) -> Option<(usize, Self)> {
+        let shard = (raw >> 32).checked_sub(1)?;
+        Some((shard as usize, Self(raw as u32)))
     }
 }
 

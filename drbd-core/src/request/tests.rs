@@ -528,7 +528,13 @@ fn ranges_wait_for_each_other() {
     assert!(shard.is_idle());
     assert_eq!(Range::new(0, 0), None);
     assert_eq!(Range::new(u64::MAX, 512), None);
-    assert_eq!(r(2047, 1024).granules().collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(r(2047, 1024).shards(32).collect::<Vec<_>>(), [0, 1]);
+    // Behind the last shard comes the first; what is all in one comes once.
+    assert_eq!(
+        r(32 * 2048 - 1, 1024).shards(32).collect::<Vec<_>>(),
+        [31, 0]
+    );
+    assert_eq!(r(2047, 1024).shards(1).collect::<Vec<_>>(), [0]);
 }
 
 #[test]

@@ -24,21 +24,11 @@ impl Ranges {
         let Some(range) = Range::new(sector, bytes) else {
             return Ok(tickets);
         };
-        let mut last = None;
-        let mut count = 0;
-        for granule in range.granules() {
-            let index = (granule % SHARDS as u64) as usize;
-            if last == Some(index) {
-                continue;
-            }
-            last = Some(index);
+        for (place, index) in range.shards(SHARDS).enumerate() {
             match self.0[index].try_take(range, work) {
-                Ok(ticket) => {
-                    tickets[count] = ((index as u64 + 1) << 32) | u64::from(ticket.to_raw());
-                }
+                Ok(ticket) => tickets[place] = ticket.to_raw(index),
                 Err(_) => return Err(self.release(tickets)),
             }
-            count = 1;
         }
         Ok(tickets)
     }
@@ -47,10 +37,9 @@ impl Ranges {
     pub(crate) fn release(&mut self, tickets: Tickets) -> bool {
         let mut waited = false;
         for ticket in tickets {
-            let Some(index) = (ticket >> 32).checked_sub(1) else {
-                continue;
-            };
-            waited |= self.0[index as usize].release(Ticket::from_raw(ticket as u32));
+            if let Some((index, ticket)) = Ticket::from_raw(ticket) {
+                waited |= self.0[index].release(ticket);
+            }
         }
         waited
     }
