@@ -427,7 +427,7 @@ impl<'a> Sender<'a> {
             let (agreed, rle) = (&self.link.agreed, self.net.use_rle);
             let room = self.buffer.room().get_mut(..BITMAP_PACKET).ok_or(EINVAL)?;
             let sent = cursor
-                .emit_next(&&*bits, vnr, agreed, rle, room)
+                .emit_next(&bits.source(), vnr, agreed, rle, room)
                 .map_err(|_| EINVAL)?;
             self.buffer.added(sent.size);
         }

@@ -15,6 +15,7 @@
 
 mod find;
 mod range;
+mod source;
 mod transfer;
 mod word;
 

@@ -45,6 +45,11 @@ impl Bits {
         Bitmap::new(Lent(&self.pages), bits_for(self.sectors))
     }
 
+    /// What is sent of it to the peer.
+    pub(crate) fn source(&self) -> impl BitSource + '_ {
+        self.map()
+    }
+
     pub(crate) fn sectors(&self) -> u64 {
         self.sectors
     }
@@ -169,29 +174,6 @@ impl Bits {
             new.set_range(BitRange::new(self.len(), new.len() - 1));
         }
         new
-    }
-}
-
-impl BitSource for &Bits {
-    fn bits(&self) -> u64 {
-        self.len()
-    }
-
-    fn word(&self, index: u64) -> u64 {
-        let mut bytes = [0; 8];
-        match self.map().copy_words(index, &mut bytes) {
-            Ok(()) => u64::from_le_bytes(bytes),
-            Err(_) => 0,
-        }
-    }
-
-    fn next_change(&self, from: u64, value: bool) -> u64 {
-        let next = if value {
-            self.map().find_next_clear(from)
-        } else {
-            self.map().find_next_set(from)
-        };
-        next.unwrap_or(self.len())
     }
 }
 

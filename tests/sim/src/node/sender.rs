@@ -327,7 +327,7 @@ impl Node {
         while !cursor.is_done() {
             let mut room = [0; 4096];
             let sent = cursor
-                .emit_next(&&*bits, vnr, agreed, self.net.use_rle, &mut room)
+                .emit_next(&bits.source(), vnr, agreed, self.net.use_rle, &mut room)
                 .expect("a packet has room for a piece of bitmap");
             out.extend_from_slice(&room[..sent.size]);
         }
