@@ -64,15 +64,10 @@ fn field_option(option: &OptionSpec) -> Arg {
             scale,
             unit,
         } => {
-            let unit = if unit.is_empty() {
-                String::new()
-            } else {
-                format!(" {unit}")
-            };
             let letter = scale.letter();
-            arg.value_name("number").help(format!(
-                "{min} to {max}{letter}{unit}, default {default}{letter}"
-            ))
+            let limits = limits(min, max, letter, unit);
+            arg.value_name("number")
+                .help(format!("{limits}, default {default}{letter}"))
         }
         OptionKind::Enum { values, .. } => {
             let words: Vec<&str> = values.iter().map(|value| value.word).collect();
@@ -86,6 +81,12 @@ fn field_option(option: &OptionSpec) -> Arg {
         OptionKind::Text => arg.value_name("text"),
         OptionKind::Address => arg.value_name("address"),
     }
+}
+
+/// The smallest and the largest value of a number with its unit, in words.
+pub(super) fn limits(min: i64, max: i64, letter: &str, unit: &str) -> String {
+    let space = if unit.is_empty() { "" } else { " " };
+    format!("{min} to {max}{letter}{space}{unit}")
 }
 
 fn yes_or_no(arg: Arg) -> Arg {

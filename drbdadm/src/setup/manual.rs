@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The manual page drbdsetup(8), written from the table of commands.
 
+use super::cli::limits;
 use super::command::{Command, HasValue, Object, COMMANDS};
 use clap_mangen::roff::{bold, italic, roman, Inline, Roff};
 use drbd_conf::options::Section;
@@ -175,12 +176,9 @@ fn field_option(page: &mut Roff, option: &OptionSpec) {
             scale,
             unit,
         } => {
-            let unit = match unit {
-                "" => String::new(),
-                unit => format!(" {unit}"),
-            };
             let letter = scale.letter();
-            let tail = format!("From {min} to {max}{letter}{unit}; {default}{letter} if not set.");
+            let limits = limits(min, max, letter, unit);
+            let tail = format!("From {limits}; {default}{letter} if not set.");
             ("=NUMBER", tail)
         }
         OptionKind::Enum { values, .. } => {
