@@ -5,6 +5,8 @@
 //! Neither touches this machine: both get stand-ins for drbdsetup and drbdmeta. `DRBD_CASES` sets
 //! how many configurations are made, `DRBD_FIRST` the first seed.
 
+#[path = "differential/call.rs"]
+mod call;
 #[path = "differential/grammar.rs"]
 mod grammar;
 #[path = "differential/mutate.rs"]

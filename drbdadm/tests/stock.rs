@@ -5,11 +5,15 @@
 //! With `DRBD_STOCK=/path/to/drbdadm-84` set the recordings are made anew from that program.
 //! Nothing is run on this machine: both get stand-ins for drbdsetup and drbdmeta.
 
+#[path = "differential/call.rs"]
+mod call;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use call::call;
 
 /// One configuration and what was run on it.
 #[derive(Debug, Default)]
@@ -140,19 +144,7 @@ impl Stage {
             .first()
             .map_or("t.conf", |(name, _)| name.as_str());
         let folder = self.folder.path();
-        let output = Command::new(program)
-            .current_dir(folder)
-            .env("__DRBD_NODE__", "alice")
-            .env("DRBD_DONT_WARN_ON_VERSION_MISMATCH", "1")
-            .arg("-s")
-            .arg(folder.join("drbdsetup-84"))
-            .arg("-m")
-            .arg(folder.join("drbdmeta"))
-            .args(["-c", main])
-            .args(command.split_whitespace())
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program runs");
+        let output = call(program, folder, main, command);
         let code = output
             .status
             .code()

@@ -5,7 +5,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use crate::call::call;
 
 /// The stock program for series 8.4, as the build root's drbd-utils has it.
 const STOCK: &str = "/usr/lib/drbd/drbdadm-84";
@@ -95,19 +96,7 @@ impl Stage {
 
     /// Runs `drbdadm -c t.conf COMMAND` on the node alice.
     pub(crate) fn run(&self, program: Program, command: &str) -> Outcome {
-        let output = Command::new(program.path())
-            .current_dir(self.folder.path())
-            .env("__DRBD_NODE__", "alice")
-            .env("DRBD_DONT_WARN_ON_VERSION_MISMATCH", "1")
-            .arg("-s")
-            .arg(self.path("drbdsetup-84"))
-            .arg("-m")
-            .arg(self.path("drbdmeta"))
-            .args(["-c", "t.conf"])
-            .args(command.split_whitespace())
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program runs");
+        let output = call(program.path(), self.folder.path(), "t.conf", command);
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stdout: Vec<String> = stdout
             .lines()
