@@ -52,6 +52,18 @@ impl Rig {
         &mut self.ring[start..start + BLOCK_SIZE]
     }
 
+    /// The extents 0 to 66 are active, and nobody uses them.
+    fn fill(&mut self) {
+        for extent in 0..67 {
+            if extent == 64 {
+                self.transact();
+            }
+            let (refs, _) = self.want(extent).unwrap();
+            let _ = self.set.uncover(refs);
+        }
+        self.transact();
+    }
+
     /// A whole transaction; gives what it evicted.
     fn transact(&mut self) -> Vec<u32> {
         let Started::Transaction { evicts } = self.log.start(&self.set) else {
@@ -228,14 +240,7 @@ fn steps_out_of_order_are_refused() {
     let mut rig = Rig::new(67, AlLayout::DEFAULT);
     assert_eq!(rig.log.bitmap_written(), Err(StepError));
     assert_eq!(rig.log.block_written(&rig.set), Err(StepError));
-    for extent in 0..67 {
-        if extent == 64 {
-            rig.transact();
-        }
-        let (refs, _) = rig.want(extent).unwrap();
-        let _ = rig.set.uncover(refs);
-    }
-    rig.transact();
+    rig.fill();
     rig.want(100).unwrap();
     let _ = rig.log.start(&rig.set);
     let mut bytes = [0; BLOCK_SIZE];
@@ -266,14 +271,7 @@ fn without_updates_nothing_is_written_and_all_counts() {
 #[test]
 fn what_was_used_lately_stays() {
     let mut rig = Rig::new(67, AlLayout::DEFAULT);
-    for extent in 0..67 {
-        if extent == 64 {
-            rig.transact();
-        }
-        let (refs, _) = rig.want(extent).unwrap();
-        let _ = rig.set.uncover(refs);
-    }
-    rig.transact();
+    rig.fill();
     // The first search takes all marks away.
     let refs = rig.want(100).unwrap().0;
     let _ = rig.set.uncover(refs);
