@@ -17,6 +17,7 @@ pub mod agent;
 pub mod bench;
 pub mod client;
 pub mod compare;
+pub mod counters;
 pub mod cpio;
 pub mod demo;
 pub mod drbdconf;

@@ -99,19 +99,19 @@ fn crash_primary(lab: &Lab) -> Result<()> {
         "dd if=/dev/urandom of=/dev/drbd1 bs=64k count=16 seek=1600 oflag=direct \
          conv=notrunc 2>/dev/null",
     )?;
-    let alone = counter(beta, "oos")?;
+    let alone = beta.counter("oos")?;
     for node in lab.nodes() {
         copy(&alpha.place().disk(0), &node.place().disk(1))?;
     }
     lab.power_on(alpha)?;
     let logged = tools_agree(alpha, beta)?;
 
-    let before = disk_writes_kib(alpha)?;
+    let before = alpha.disk_writes_kib()?;
     steps::configure_one(lab, alpha, &[&r0])?;
     load_module(alpha)?;
     alpha.sh("drbdadm up r0")?;
     steps::wait_synced(beta, alpha, &r0)?;
-    let written = disk_writes_kib(alpha)? - before;
+    let written = alpha.disk_writes_kib()? - before;
     println!(
         "crash-primary-al: {logged} KiB in log and bitmap of the crashed node, {alone} KiB written \
          by the survivor alone, {written} KiB written to the returned disk"
@@ -137,7 +137,7 @@ fn write_until_the_plug_is_pulled(node: &Node, r0: &Resource) -> Result<BTreeMap
         seen.out.lines().count() > WRITES
     })?;
     // More extents were written to than there are slots, so some had to go.
-    let transactions = counter(node, "al")?;
+    let transactions = node.counter("al")?;
     ensure(transactions > 2, || {
         format!("only {transactions} transactions of the activity log")
     })?;
@@ -217,24 +217,6 @@ fn tools_agree(alpha: &Node, beta: &Node) -> Result<u64> {
         format!("{logged} KiB are out of sync after a crash with {AL_EXTENTS} extents")
     })?;
     Ok(logged)
-}
-
-/// The number after `key` in the counters of minor 1.
-fn counter(node: &Node, key: &str) -> Result<u64> {
-    let text = node.sh("cat /proc/drbd")?;
-    text.split_whitespace()
-        .find_map(|word| word.strip_prefix(key)?.strip_prefix(':')?.parse().ok())
-        .ok_or_else(|| LabError::Mismatch(format!("no `{key}` in\n{text}")))
-}
-
-/// What a node's data disk was given to write since its machine started, in KiB, as its kernel
-/// counts it below DRBD.
-fn disk_writes_kib(node: &Node) -> Result<u64> {
-    let text = node.sh("cat /sys/class/block/$(readlink /dev/data0)/stat")?;
-    let sectors: Option<u64> = text.split_whitespace().nth(6).and_then(|n| n.parse().ok());
-    sectors
-        .map(|sectors| sectors / 2)
-        .ok_or_else(|| LabError::Mismatch(format!("no statistics: {text}")))
 }
 
 /// Where a node has the stock drbdmeta.

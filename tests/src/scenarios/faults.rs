@@ -3,7 +3,7 @@
 
 use super::{steps, Scenario, MIXED, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
-use crate::error::{ensure, LabError, Result};
+use crate::error::{ensure, Result};
 use crate::lab::{load_module, Lab};
 use crate::node::Node;
 use crate::time;
@@ -70,24 +70,6 @@ fn check_load(node: &Node) -> Result<()> {
     .map(|_| ())
 }
 
-/// The number after `key` in the counters of minor 1.
-fn counter(node: &Node, key: &str) -> Result<u64> {
-    let text = node.sh("cat /proc/drbd")?;
-    text.split_whitespace()
-        .find_map(|word| word.strip_prefix(key)?.strip_prefix(':')?.parse().ok())
-        .ok_or_else(|| LabError::Mismatch(format!("no `{key}` in\n{text}")))
-}
-
-/// What beta's data disk was given to write since its machine started, in KiB, as its kernel
-/// counts it below DRBD.
-fn disk_writes_kib(node: &Node) -> Result<u64> {
-    let text = node.sh("cat /sys/class/block/$(readlink /dev/data0)/stat")?;
-    let sectors: Option<u64> = text.split_whitespace().nth(6).and_then(|n| n.parse().ok());
-    sectors
-        .map(|sectors| sectors / 2)
-        .ok_or_else(|| LabError::Mismatch(format!("no statistics: {text}")))
-}
-
 fn cable_cut(lab: &Lab) -> Result<()> {
     let (alpha, beta) = lab.pair();
     let r0 = Resource::r0().fast_resync();
@@ -102,15 +84,15 @@ fn cable_cut(lab: &Lab) -> Result<()> {
     )?;
     // The writer is not held up by the loss of the peer.
     writer.succeed(time::command())?;
-    let missed = counter(alpha, "oos")?;
+    let missed = alpha.counter("oos")?;
     ensure(missed > 0 && missed <= LOAD_KIB, || {
         format!("{missed} KiB out of sync after a load of {LOAD_KIB} KiB")
     })?;
 
-    let before = disk_writes_kib(beta)?;
+    let before = beta.disk_writes_kib()?;
     beta.plug_the_cable()?;
     steps::wait_synced(alpha, beta, &r0)?;
-    let written = disk_writes_kib(beta)? - before;
+    let written = beta.disk_writes_kib()? - before;
     // The missed blocks, and some metadata.
     ensure((missed..missed + 1024).contains(&written), || {
         format!("{missed} KiB were out of sync, and beta's disk was given {written} KiB")
