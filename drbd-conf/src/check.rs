@@ -151,15 +151,28 @@ fn check_proxies(resource: &Resource, findings: &mut Vec<Diagnostic>) {
 pub fn resolve(parsed: &mut Parsed, env: &Env<'_>) {
     let mut findings = Vec::new();
     let config = &parsed.config;
-    let mut resolved = config.resources.clone();
-    for resource in resolved
+    // Looked up before anything is changed: a reference may be to any resource.
+    let minors: Vec<Option<u32>> = config
+        .resources
+        .iter()
+        .filter(|resource| !resource.is_ignored())
+        .flat_map(|resource| &resource.hosts)
+        .flat_map(|host| &host.volumes)
+        .flat_map(|volume| &volume.disk_options)
+        .filter(|setting| setting.name == "resync-after")
+        .map(|setting| minor_of(config, setting, env, &mut findings))
+        .collect();
+    let mut minors = minors.into_iter();
+    for resource in parsed
+        .config
+        .resources
         .iter_mut()
         .filter(|resource| !resource.is_ignored())
     {
         for volume in resource.hosts.iter_mut().flat_map(|host| &mut host.volumes) {
             volume.disk_options.retain_mut(|setting| {
                 setting.name != "resync-after" || {
-                    let minor = minor_of(config, setting, env, &mut findings);
+                    let minor = minors.next().flatten();
                     minor
                         .map(|minor| setting.value = minor.to_string())
                         .is_some()
@@ -184,7 +197,6 @@ pub fn resolve(parsed: &mut Parsed, env: &Env<'_>) {
             .to_owned();
         }
     }
-    parsed.config.resources = resolved;
     // A setting that every volume inherited is one finding.
     for finding in findings {
         let told = |d: &Diagnostic| d.span == finding.span && d.message == finding.message;

@@ -10,10 +10,10 @@ use crate::options::is_keyword;
 use crate::span::{FileId, Span};
 use crate::text::is_word_char;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1, take_while_m_n};
+use nom::bytes::complete::{tag, tag_no_case, take_while1, take_while_m_n};
 use nom::character::complete::{anychar, char, none_of, one_of};
 use nom::combinator::{opt, recognize};
-use nom::multi::{many0_count, many_m_n};
+use nom::multi::many_m_n;
 use nom::sequence::{pair, preceded, terminated};
 use nom::{IResult, Parser};
 
@@ -111,10 +111,19 @@ pub fn tokens(file: FileId, text: &str) -> Vec<Token> {
 
 /// Drops white space and comments.
 fn skip_blank(text: &str) -> &str {
-    let blank = take_while1(|c| matches!(c, ' ' | '\t' | '\r' | '\n'));
-    let comment = recognize(pair(char('#'), take_while(|c| c != '\n')));
-    let result: IResult<&str, usize> = many0_count(alt((blank, comment))).parse(text);
-    result.map_or(text, |(rest, _)| rest)
+    let mut rest = text.trim_start_matches(is_blank);
+    while rest.starts_with('#') {
+        let comment = rest.find('\n').unwrap_or(rest.len());
+        rest = rest
+            .get(comment..)
+            .unwrap_or("")
+            .trim_start_matches(is_blank);
+    }
+    rest
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
 /// The token at the beginning of `text` and its length.
@@ -122,17 +131,21 @@ fn token(text: &str) -> (Kind, usize) {
     if let Some((kind, len)) = operator(text).or_else(|| quoted(text)) {
         return (kind, len);
     }
-    let word = length(take_while1(is_word_char), text);
+    let word = text
+        .bytes()
+        .take_while(|b| is_word_char(char::from(*b)))
+        .count();
     let keyword = text
         .get(..word)
         .filter(|word| is_keyword(word))
         .map_or(0, str::len);
+    let digit = text.starts_with(|c: char| c.is_ascii_digit());
     // Ordered by precedence: a later class must be strictly longer to win.
     let classes = [
         (Kind::Keyword, keyword),
-        (Kind::Ipv4, length(ipv4, text)),
-        (Kind::Ipv6, length(ipv6, text)),
-        (Kind::Integer, length(integer, text)),
+        (Kind::Ipv4, if digit { length(ipv4, text) } else { 0 }),
+        (Kind::Ipv6, length_ipv6(text)),
+        (Kind::Integer, if digit { length(integer, text) } else { 0 }),
         (
             if word > WORD_MAX {
                 Kind::Bad(Bad::LongWord)
@@ -161,10 +174,19 @@ where
 }
 
 fn operator(text: &str) -> Option<(Kind, usize)> {
-    let result: IResult<&str, char> = one_of("{};[]:").parse(text);
-    let (_, c) = result.ok()?;
+    let c = text.chars().next().filter(|c| "{};[]:".contains(*c))?;
     // Two colons begin an IPv6 address.
-    (c != ':' || length(ipv6, text) < 2).then_some((Kind::Operator(c), 1))
+    (c != ':' || length_ipv6(text) < 2).then_some((Kind::Operator(c), 1))
+}
+
+/// How much of `text` an IPv6 address takes. Most words are none, and it shows at once: a colon
+/// comes behind at most four digits.
+fn length_ipv6(text: &str) -> usize {
+    let mut behind = text.bytes().skip_while(u8::is_ascii_hexdigit);
+    match behind.next() {
+        Some(b':') => length(ipv6, text),
+        _ => 0,
+    }
 }
 
 /// A double-quoted string: one line, a backslash protects the next character.
@@ -214,8 +236,7 @@ fn ipv6_plain(text: &str) -> IResult<&str, &str> {
     });
     let run = run.count();
     let shaped = |len: &usize| text.get(..*len).is_some_and(has_ipv6_shape);
-    let worth_trying = text.get(..run).is_some_and(|run| run.contains(':'));
-    match (2..=run).rev().find(shaped).filter(|_| worth_trying) {
+    match (2..=run).rev().find(shaped) {
         Some(len) => nom::bytes::complete::take(len).parse(text),
         None => nom::combinator::fail().parse(text),
     }

@@ -11,6 +11,10 @@ const FIRST: u32 = 0xF780;
 /// Decodes a file or an argument.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> String {
+    // In nearly every file there is nothing to translate.
+    if bytes.is_ascii() {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         // A real character of the private range must not come back as one byte.
@@ -37,6 +41,9 @@ fn raw(byte: u8) -> char {
 /// The bytes that [`decode`] was given.
 #[must_use]
 pub fn encode(text: &str) -> Vec<u8> {
+    if text.is_ascii() {
+        return text.as_bytes().to_vec();
+    }
     let mut bytes = Vec::with_capacity(text.len());
     let mut buffer = [0; 4];
     for c in text.chars() {

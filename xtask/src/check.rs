@@ -21,7 +21,7 @@ struct Check {
     environment: &'static [(&'static str, &'static str)],
 }
 
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     check("format", &["cargo", "fmt", "--all", "--check"]),
     check(
         "format-module",
@@ -65,6 +65,19 @@ const CHECKS: [Check; 9] = [
         "panics",
         &[
             "cargo", "run", "--locked", "-q", "-p", "xtask", "--", "panics",
+        ],
+    ),
+    check(
+        "instructions",
+        &[
+            "cargo",
+            "run",
+            "--locked",
+            "-q",
+            "-p",
+            "xtask",
+            "--",
+            "instructions",
         ],
     ),
     Check {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Chores of the repository: `cargo run -p xtask -- tidy|panics|check`.
+//! Chores of the repository: `cargo run -p xtask -- tidy|panics|instructions|check`.
 //!
-//! `tidy` holds the repository's rules, `panics` looks for panicking code in the built module, and
-//! `check` runs these and everything else that needs no machine to be booted.
+//! `tidy` holds the repository's rules, `panics` looks for panicking code in the built module,
+//! `instructions` counts what drbdadm takes beside the stock one, and `check` runs these and
+//! everything else that needs no machine to be booted.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod allow;
 mod check;
+mod instructions;
 mod panics;
 mod tidy;
 
@@ -51,6 +53,12 @@ enum Chore {
         #[arg(default_value = "build/module/drbd.ko")]
         module: PathBuf,
     },
+    /// Counts the instructions of `build/sbin/drbdadm` and of the stock one, with 500 resources.
+    Instructions {
+        /// Writes the figures into docs/performance.md.
+        #[arg(long)]
+        write: bool,
+    },
     /// Runs every check that needs no machine to be booted.
     Check,
 }
@@ -61,6 +69,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Tidy => tidy::run(&top),
         Chore::Panics { module } => panics::run(&top, &module),
+        Chore::Instructions { write } => instructions::run(&top, write),
         Chore::Check => check::run(&top),
     };
     match done {

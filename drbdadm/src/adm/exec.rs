@@ -97,21 +97,31 @@ impl Spawn {
                 .iter()
                 .map(|arg| OsString::from_vec(text::encode(arg))),
         );
+        command
+    }
+
+    /// Tells the program for which resource it runs. What only asks does not care, and with many
+    /// resources a copy of the environment for each question is most of the work.
+    fn tell(command: &mut Command, step: &Step) {
         command.env("DRBD_RESOURCE", &step.resource);
         // The warning about versions was given once.
         command.env("DRBD_DONT_WARN_ON_VERSION_MISMATCH", "1");
         command.envs(step.env.iter().map(|(name, value)| (name, value)));
-        command
     }
 }
 
 impl Executor for Spawn {
     fn start(&mut self, step: &Step) -> std::io::Result<Child> {
-        self.prepared(step).stdin(Stdio::null()).spawn()
+        let mut command = self.prepared(step);
+        Self::tell(&mut command, step);
+        command.stdin(Stdio::null()).spawn()
     }
 
     fn execute(&mut self, step: &Step, output: Output, limit: Option<Duration>) -> Outcome {
         let mut command = self.prepared(step);
+        if output != Output::Stdout {
+            Self::tell(&mut command, step);
+        }
         match output {
             Output::Through if step.quiet => command.stderr(Stdio::null()),
             Output::Through => &mut command,
