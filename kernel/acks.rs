@@ -4,7 +4,8 @@
 //!
 //! It reads many small packets with one call, and finds requests by their handle without looking
 //! anything up in a tree. It also watches the peer's life: nothing heard for `ping-int` asks for a
-//! ping, no answer within `ping-timeout` ends the link.
+//! ping, no answer within `ping-timeout` ends the link. Pings and answers to pings it sends itself:
+//! no other thread has to be well for that, and none of them waits for this one.
 
 use core::sync::atomic::Ordering;
 use drbd_core::config::NetConf;
@@ -46,7 +47,7 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
     }
 }
 
-fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &mut NetConf) -> Result<(), Conn> {
+fn receive(resource: &Arc<Resource>, link: &Arc<Link>, net: &mut Arc<NetConf>) -> Result<(), Conn> {
     let failed = |_: Error| Conn::NetworkFailure;
     let context = link.context(Which::Meta, Phase::Established);
     let mut buffer = ReadAhead::new(BUFFER).map_err(failed)?;
@@ -163,8 +164,7 @@ impl Watch {
             self.pinged = true;
             // The time-out of the answer begins now.
             link.heard();
-            link.ping_wanted.store(true, Ordering::Release);
-            link.answers.wake_all();
+            send(link, &Packet::Ping)?;
         }
         Ok(())
     }
@@ -179,15 +179,14 @@ fn handle(
 ) -> Result<(), Conn> {
     match packet {
         Packet::Ping => {
-            link.pings_to_answer.fetch_add(1, Ordering::AcqRel);
-            link.answers.wake_all();
+            send(link, &Packet::PingAck)?;
         }
         Packet::PingAck => {
             watch.pinged = false;
-            resource.feed(Told::PingAck);
+            tell(resource, link, Told::PingAck)?;
         }
-        Packet::StateChgReply(r) => resource.feed(Told::ChangeReply(vnr, r.retcode)),
-        Packet::ConnStChgReply(r) => resource.feed(Told::ConnChangeReply(r.retcode)),
+        Packet::StateChgReply(r) => tell(resource, link, Told::ChangeReply(vnr, r.retcode))?,
+        Packet::ConnStChgReply(r) => tell(resource, link, Told::ConnChangeReply(r.retcode))?,
         Packet::BarrierAck(ack) => barrier_ack(resource, ack)?,
         Packet::Ack(kind, ack) => {
             let device = resource.device(vnr).ok_or(Conn::NetworkFailure)?;
@@ -201,6 +200,24 @@ fn handle(
         _ => return Err(Conn::NetworkFailure),
     }
     Ok(())
+}
+
+/// Has the machine told. A peer that answers faster than the machine listens is not of this world.
+fn tell(resource: &Arc<Resource>, link: &Link, event: Told) -> Result<(), Conn> {
+    if link.tell(resource, event) {
+        return Ok(());
+    }
+    Err(Conn::NetworkFailure)
+}
+
+/// Sends a packet without content.
+fn send(link: &Link, packet: &Packet<'_>) -> Result<(), Conn> {
+    let mut bytes = [0; 32];
+    let sent = packet
+        .emit(0, &link.agreed, 0, &mut bytes)
+        .map_err(|_| EINVAL);
+    sent.and_then(|size| link.write_meta(bytes.get(..size).ok_or(EINVAL)?))
+        .map_err(|_| Conn::NetworkFailure)
 }
 
 fn block_ack(

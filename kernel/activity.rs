@@ -278,21 +278,6 @@ impl Device {
         }
     }
 
-    /// The disk, if writes go to it, and its bitmap. It is in use until [`Device::local_done`]: a
-    /// detach waits.
-    fn log_access(self: &Arc<Self>) -> Option<(Arc<Backing>, Arc<Bits>)> {
-        let srcu = crate::srcu();
-        let _guard = srcu.read_lock();
-        // Once a policy without local writes is published, nobody comes past here; before, there
-        // are both.
-        if !self.policy().local_write {
-            return None;
-        }
-        let both = (self.local()?, self.bits()?);
-        self.local_begins();
-        Some(both)
-    }
-
     /// The policy has changed: those who wait for the log may not need it any more. Any context.
     pub(crate) fn reconsider_log(self: &Arc<Self>) {
         if !self.cold.is_empty() || !self.starved.is_empty() {
@@ -303,7 +288,7 @@ impl Device {
     /// One transaction for as many of those who wait as it takes. `true`: there is more to do.
     fn log_round(self: &Arc<Self>) -> bool {
         let waiting = Iterator::chain(self.starved.take_all(), self.cold.take_all());
-        let Some((local, bits)) = self.log_access() else {
+        let Some((local, bits)) = self.local_io().zip(self.bits()) else {
             // They go to the peer alone, or fail, or wait for another policy.
             for bio in waiting {
                 self.submit_covered(bio, Refs::NONE);
@@ -327,7 +312,8 @@ impl Device {
             }
         }
         local.activity.writer.lock().ready = ready;
-        self.local_done();
+        // A detach waits for it, and the owner must not.
+        drop(local);
         if failed && !failed_before {
             self.log_failed();
         }
@@ -375,6 +361,12 @@ impl Device {
         starves
     }
 
+    /// Counts the slots of the log that have become free. Any context.
+    fn log_relieved(&self) -> Option<u32> {
+        let local = self.local_lock().lock();
+        Some(local.as_ref()?.activity.set.relieved())
+    }
+
     fn log_failed(self: &Arc<Self>) {
         log!(
             Level::Error,
@@ -414,7 +406,7 @@ impl Device {
         goes_on: impl Fn() -> bool,
     ) -> Result<Refs> {
         loop {
-            let Some((local, bits)) = self.log_access() else {
+            let Some((local, bits)) = self.local_io().zip(self.bits()) else {
                 return Ok(Refs::NONE);
             };
             let activity = &local.activity;
@@ -425,20 +417,22 @@ impl Device {
             let wrote = local.transact(self, &mut writer, &bits);
             let failed = writer.log.has_failed();
             drop(writer);
-            self.local_done();
+            let useless = failed && matches!(wanted, Ok((_, true)));
+            if let (Ok((refs, _)), true) = (wanted, useless) {
+                let _ = activity.uncover(refs);
+            }
+            // A detach waits for it: nobody may wait for anything else meanwhile.
+            drop(local);
             if failed && !failed_before {
                 self.log_failed();
             }
             match wanted {
-                Ok((refs, true)) if failed => {
-                    let _ = activity.uncover(refs);
-                    return Err(EIO);
-                }
+                Ok(_) if useless => return Err(EIO),
                 Ok((refs, _)) => return Ok(refs),
                 Err(Wait::ForTransaction) => {}
                 Err(Wait::ForSlot) if wrote => {}
                 Err(Wait::ForSlot) => self.idle.wait_idle(|| {
-                    activity.set.relieved() != seen || !goes_on() || !self.policy().local_write
+                    self.log_relieved() != Some(seen) || !goes_on() || !self.policy().local_write
                 }),
                 Err(Wait::Failed | Wait::NoSuchExtent) => return Err(EIO),
             }

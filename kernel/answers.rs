@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ack sender: the one thread that writes to the meta socket.
+//! The ack sender: it writes to the meta socket all but the answers to pings.
 //!
 //! It answers for all I/O that has ended since it looked last, in one send. A barrier is
 //! acknowledged when all writes of its epoch are done, their acks are sent and the disks are
 //! flushed: then the peer may forget them (docs/decisions: barrier acks promise stability).
+//!
+//! Flushes are I/O like any other, and their end comes the way that the end of writes comes: acks
+//! do not wait for a disk that takes its time. Nor do pings, even when a disk takes no more I/O
+//! from this thread: see [`crate::acks`].
+//!
+//! A disk that fails to flush has failed, and the barrier is never acknowledged: the link ends, so
+//! that the peer marks the writes of the epoch out of sync.
 
 mod checks;
 
@@ -12,11 +19,10 @@ use core::sync::atomic::Ordering;
 use drbd_core::peer::{Event as Told, Send};
 use drbd_core::request::epoch::{PeerEpochId, PeerEpochStep};
 use drbd_core::state::Conn;
-use drbd_core::wire::{AckKind, BarrierAck, BarrierNr, BlockAck, Packet, StateReply};
+use drbd_core::wire::{AckKind, BarrierAck, BarrierNr, BlockAck, BlockId, Packet, StateReply};
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
-use crate::connect::send_all;
 use crate::device::Device;
 use crate::link::{Link, QuickAck};
 use crate::peer_io::{self, PeerIo, Purpose};
@@ -24,6 +30,7 @@ use crate::resource::Resource;
 use crate::stream::Gather;
 use crate::sys::bio::OwnedBio;
 use crate::sys::memalloc::{NoIo, NoReclaim};
+use crate::sys::Wait;
 
 /// Bytes of the buffer for packets.
 const BUFFER: usize = 4096;
@@ -60,11 +67,11 @@ struct Answers<'a> {
 impl Answers<'_> {
     fn work(&mut self) -> Result {
         let link = self.link;
+        let mut acks = Link::room_for_acks()?;
         loop {
             link.answers.wait_idle(|| {
                 link.is_down()
                     || !link.done.is_empty()
-                    || link.pings_to_answer.load(Ordering::Acquire) > 0
                     || link.ping_wanted.load(Ordering::Acquire)
                     || link.reply_news.load(Ordering::Acquire)
                     || link.barrier_news.load(Ordering::Acquire)
@@ -76,13 +83,11 @@ impl Answers<'_> {
                 return self.flush();
             }
             link.reply_news.store(false, Ordering::Release);
-            for _ in 0..link.pings_to_answer.swap(0, Ordering::AcqRel) {
-                self.packet(0, &Packet::PingAck)?;
-            }
             while let Some(reply) = link.next_reply() {
                 self.reply(reply)?;
             }
-            for ack in link.take_acks().iter() {
+            link.take_acks(&mut acks);
+            for ack in acks.iter() {
                 self.quick_ack(ack)?;
             }
             for bio in link.done.take_all() {
@@ -154,6 +159,11 @@ impl Answers<'_> {
                 Ok(())
             }
             Purpose::Check(check) => self.checked(bio, check),
+            Purpose::Flush { epoch } => {
+                drop(bio);
+                let stable = self.link.flushes.end(&device, !failed);
+                self.flushed(epoch, stable)
+            }
             Purpose::Read | Purpose::ResyncRead => {
                 let resync = matches!(bio.purpose, Purpose::ResyncRead);
                 if resync {
@@ -219,26 +229,47 @@ impl Answers<'_> {
         }
     }
 
-    /// All writes of the epoch have ended: makes them stable. If that fails the link ends: the peer
-    /// has acks for these writes, and must not forget them.
+    /// All writes of the epoch have ended: has the disks make them stable.
     fn flush_disks(&mut self, id: PeerEpochId) -> Result {
         // Acks do not wait for the flush.
-        let _ = self.flush();
-        let mut failed = false;
+        self.flush()?;
+        let flushes = &self.link.flushes;
+        // They are not over before all have begun.
+        flushes.begin();
         for device in self.resource.devices().iter() {
-            let Some(local) = device.local() else {
+            let Some(local) = device.local_io().filter(|local| local.is_volatile()) else {
                 continue;
             };
-            if local.flush_data().is_err() {
-                device.local_error(true);
-                device.kick();
-                failed = true;
+            let purpose = Purpose::Flush { epoch: id };
+            let over = self.link.clone();
+            let io = PeerIo::new(device.clone(), over, purpose, 0, 0, BlockId::SYNCER);
+            flushes.begin();
+            // This thread must not wait for memory that it is itself to give back.
+            match crate::peer_ios().alloc_buffer(0, Wait::No, io) {
+                Ok(bio) => peer_io::submit_flush(bio, &local),
+                Err(_) => {
+                    let stable = local.data.flush().is_ok();
+                    drop(local);
+                    if !stable {
+                        device.local_error(true);
+                    }
+                    let _ = flushes.end(device, stable);
+                }
             }
         }
-        if failed {
-            return Err(EIO);
+        self.flushed(id, flushes.end_start())
+    }
+
+    /// A flush of the epoch has ended, and perhaps all of them, with this result.
+    fn flushed(&mut self, id: PeerEpochId, stable: Option<bool>) -> Result {
+        match stable {
+            None => return Ok(()),
+            Some(true) => self.link.epochs.lock().flushed(id),
+            Some(false) => {
+                self.resource.feed(Told::LinkBroken(Conn::NetworkFailure));
+                return Err(EIO);
+            }
         }
-        self.link.epochs.lock().flushed(id);
         Ok(())
     }
 
@@ -251,7 +282,7 @@ impl Answers<'_> {
 
     fn flush(&mut self) -> Result {
         if !self.buffer.is_empty() {
-            send_all(&self.link.meta, self.buffer.filled(), false)?;
+            self.link.write_meta(self.buffer.filled())?;
             self.buffer.clear();
         }
         Ok(())

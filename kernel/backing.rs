@@ -8,6 +8,7 @@
 //!
 //! A cleared bit goes to the disk only behind a flush of the data that it vouches for.
 
+use core::sync::atomic::{AtomicBool, Ordering};
 use drbd_core::config::DiskConf;
 use drbd_core::meta::{Layout, MdIndex, Superblock};
 use drbd_core::peer::DiskData;
@@ -40,6 +41,8 @@ pub(crate) struct Backing {
     /// The options.
     #[pin]
     conf: SpinLockIrq<DiskConf>,
+    /// A flush of the data failed, and the disk is in use all the same.
+    flush_failed: AtomicBool,
     /// The buffer for metadata blocks. Held while a page of the bitmap is written, so that who
     /// finds a page unchanged knows that it is not on its way either.
     #[pin]
@@ -92,6 +95,7 @@ impl Backing {
                 meta,
                 layout,
                 conf <- new_spinlock_irq!(conf, "drbd_disk_conf"),
+                flush_failed: AtomicBool::new(false),
                 buffer <- new_mutex!(page, "drbd_md_buffer"),
                 activity <- log,
             }? Error),
@@ -109,6 +113,22 @@ impl Backing {
     /// Other options.
     pub(crate) fn set_conf(&self, conf: DiskConf) {
         *self.conf.lock() = conf;
+    }
+
+    /// Whether the peer's writes must be flushed to be stable. Any context.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.has_cache() && !self.flush_failed.load(Ordering::Relaxed)
+    }
+
+    /// A flush of the data failed: should the disk stay in use, no other one is tried for the
+    /// peer's writes, as the C driver does.
+    pub(crate) fn no_more_flushes(&self) {
+        self.flush_failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the disk has a cache that it can lose, as far as the administrator says.
+    fn has_cache(&self) -> bool {
+        self.conf.lock().disk_flushes && self.data.traits().write_cache
     }
 
     /// How metadata that others rely on is written.
@@ -205,7 +225,7 @@ impl Backing {
     /// Data that was written is stable afterwards, unless the administrator says that it is anyway
     /// (`disk-flushes no`). May sleep.
     pub(crate) fn flush_data(&self) -> Result {
-        if self.conf.lock().disk_flushes && self.data.traits().write_cache {
+        if self.has_cache() {
             return self.data.flush();
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! attempts are resolved by chance (docs/protocol.md, "Connect loop"). Then versions and features
 //! are exchanged, and the link lives until somebody finds it broken.
 
+use core::cell::Cell;
 use core::sync::atomic::Ordering;
 use drbd_core::config::NetConf;
 use drbd_core::peer::Event;
@@ -71,9 +72,11 @@ struct Pair {
 struct Seeker<'a> {
     resource: &'a Arc<Resource>,
     stop: &'a Stop,
-    net: NetConf,
+    net: Arc<NetConf>,
     mine: Address,
     peer: Address,
+    /// A stranger was told of.
+    told: Cell<bool>,
 }
 
 impl Seeker<'_> {
@@ -152,6 +155,26 @@ impl Seeker<'_> {
         pair.data.is_some() && pair.meta.is_some()
     }
 
+    /// Whether an accepted socket comes from the host of the peer. Anybody may connect to us; only
+    /// its word is asked what it wants.
+    fn is_peer(&self, socket: &Socket) -> bool {
+        let from = socket.peer_address();
+        if from
+            .as_ref()
+            .is_ok_and(|from| from.is_same_host(&self.peer))
+        {
+            return true;
+        }
+        if !self.told.replace(true) {
+            log!(
+                Level::Warning,
+                **self.resource,
+                "connection from a host that is not the peer refused"
+            );
+        }
+        false
+    }
+
     /// What an accepted socket says it is for.
     fn purpose(&self, socket: &Socket) -> Result<Which> {
         let patience = self.ping_timeout_ms().saturating_mul(4);
@@ -215,6 +238,9 @@ impl Seeker<'_> {
             let Some(socket) = self.accept(listener) else {
                 return;
             };
+            if !self.is_peer(&socket) {
+                continue;
+            }
             let purpose = self.purpose(&socket);
             self.established(pair);
             let Ok(socket) = Arc::new(socket, GFP_KERNEL) else {
@@ -329,6 +355,7 @@ fn establish(resource: &Arc<Resource>, stop: &Stop) -> Attempt {
         net,
         mine,
         peer,
+        told: Cell::new(false),
     };
     if seeker.interrupted() {
         return Attempt::Interrupted;
@@ -409,9 +436,9 @@ fn live(resource: &Arc<Resource>, link: Arc<Link>, resolve_conflicts: bool) {
     if resource.interrupted.load(Ordering::SeqCst) {
         link.shutdown();
     }
-    let threads = spawn(resource, &link);
-    match &threads {
-        Ok(_) => {
+    let mut threads = Threads::none(resource, &link);
+    match threads.spawn() {
+        Ok(()) => {
             resource.feed(Event::LinkUp {
                 agreed: link.agreed,
                 resolve_conflicts,
@@ -421,29 +448,62 @@ fn live(resource: &Arc<Resource>, link: Arc<Link>, resolve_conflicts: bool) {
         Err(_) => log!(Level::Error, **resource, "no memory for threads"),
     }
     resource.feed(Event::LinkBroken(Conn::NetworkFailure));
-    link.shutdown();
-    resource.sender.wake_all();
+    // All three have ended then.
     drop(threads);
+    link.stop_telling();
     crate::peer_io::wait_until_quiet(resource, &link);
     resource.set_link(None);
     // Since the link was found broken nothing is queued for it.
     crate::perform::forget_link(resource);
 }
 
-fn spawn(resource: &Arc<Resource>, link: &Arc<Link>) -> Result<[Thread; 3]> {
-    let (r, l) = (resource.clone(), link.clone());
-    let sender = Thread::spawn(fmt!("drbd_s_{}", resource.name()), move |_| {
-        crate::sender::run(&r, &l)
-    })?;
-    let (r, l) = (resource.clone(), link.clone());
-    let acks = Thread::spawn(fmt!("drbd_a_{}", resource.name()), move |_| {
-        crate::acks::run(&r, &l)
-    })?;
-    let (r, l) = (resource.clone(), link.clone());
-    let answers = Thread::spawn(fmt!("drbd_as_{}", resource.name()), move |_| {
-        crate::answers::run(&r, &l)
-    })?;
-    Ok([sender, acks, answers])
+/// The other threads of a link. Dropping them takes the link down: they sleep as long as it is up.
+struct Threads<'a> {
+    resource: &'a Arc<Resource>,
+    link: &'a Arc<Link>,
+    sender: Option<Thread>,
+    acks: Option<Thread>,
+    answers: Option<Thread>,
+}
+
+impl Drop for Threads<'_> {
+    fn drop(&mut self) {
+        self.link.shutdown();
+        self.resource.sender.wake_all();
+        if self.answers.is_none() {
+            // The ack sender would have done it.
+            self.link.meta.shutdown();
+        }
+    }
+}
+
+impl<'a> Threads<'a> {
+    fn none(resource: &'a Arc<Resource>, link: &'a Arc<Link>) -> Self {
+        Self {
+            resource,
+            link,
+            sender: None,
+            acks: None,
+            answers: None,
+        }
+    }
+
+    fn spawn(&mut self) -> Result {
+        let name = self.resource.name();
+        let (r, l) = (self.resource.clone(), self.link.clone());
+        self.sender = Some(Thread::spawn(fmt!("drbd_s_{name}"), move |_| {
+            crate::sender::run(&r, &l)
+        })?);
+        let (r, l) = (self.resource.clone(), self.link.clone());
+        self.acks = Some(Thread::spawn(fmt!("drbd_a_{name}"), move |_| {
+            crate::acks::run(&r, &l)
+        })?);
+        let (r, l) = (self.resource.clone(), self.link.clone());
+        self.answers = Some(Thread::spawn(fmt!("drbd_as_{name}"), move |_| {
+            crate::answers::run(&r, &l)
+        })?);
+        Ok(())
+    }
 }
 
 fn coin() -> bool {

@@ -3,6 +3,8 @@
 //! A volume as the data plane knows it: the disk that applications see, the disk below, and the
 //! policy that says where requests go.
 
+mod local;
+
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::request::policy::Policy;
 use drbd_core::request::slots::SlotId;
@@ -17,7 +19,6 @@ use crate::bitmap::Bits;
 use crate::peer_io::PeerIo;
 use crate::ranges::{Ranges, Taken, Tickets};
 use crate::resource::Resource;
-use crate::sys::bdev::BackingDev;
 use crate::sys::bio::{AccountingStart, OpFlags, OwnedBio, Status, UpperBio};
 use crate::sys::disk::{self, Disk, DiskOps, Limits};
 use crate::sys::llist::LList;
@@ -27,7 +28,9 @@ use crate::sys::wait::{new_wait_queue, WaitQueue};
 use crate::sys::workqueue::{
     impl_has_delayed_work, impl_has_work, new_work, DelayedWork, Work, WorkItem, Workqueue,
 };
-use crate::sys::{new_spinlock_irq, SpinLockIrq};
+use crate::sys::{new_spinlock_irq, new_srcu, SpinLockIrq, Srcu};
+
+pub(crate) use local::Local;
 
 /// Counters of a volume, for `/proc/drbd` and the statistics (docs/interface.md).
 #[derive(Default)]
@@ -94,6 +97,10 @@ pub(crate) struct Device {
     disk: Mutex<Option<Disk<Device>>>,
     #[pin]
     local: SpinLockIrq<Option<Arc<Backing>>>,
+    /// Guards the users of `local`. Not shared by all devices: one may be the disk below another,
+    /// and who waits for users of the upper one must not wait for those of the lower one.
+    #[pin]
+    local_users: Srcu,
     #[pin]
     bits: SpinLockIrq<Option<Arc<Bits>>>,
     policy: AtomicU32,
@@ -137,6 +144,8 @@ pub(crate) struct Device {
     face_work: Work<Device, 1>,
     #[pin]
     release_work: Work<Device, 2>,
+    #[pin]
+    last_work: Work<Device, 6>,
     /// Who watches the progress of a resync.
     #[pin]
     pub(crate) watch: crate::progress::Watch,
@@ -166,6 +175,7 @@ impl_has_work! {
     impl HasWork<Self, 1> for Device { self.face_work }
     impl HasWork<Self, 2> for Device { self.release_work }
     impl HasWork<Self, 5> for Device { self.log_work }
+    impl HasWork<Self, 6> for Device { self.last_work }
 }
 
 impl_has_delayed_work! {
@@ -179,7 +189,7 @@ impl_has_delayed_work! {
 struct Face {
     capacity: Option<u64>,
     read_only: Option<bool>,
-    limits: Option<(u32, Option<Arc<BackingDev>>)>,
+    limits: Option<u32>,
     /// The work item has not finished yet.
     busy: bool,
 }
@@ -198,12 +208,12 @@ impl WorkItem<1> for Device {
             }
         };
         this.with_disk(|disk| {
-            if let Some((bytes, backing)) = &face.limits {
+            if let Some(bytes) = face.limits {
                 let changed = disk.update_limits(|l| {
-                    l.set_max_hw_bytes(*bytes);
+                    l.set_max_hw_bytes(bytes);
                     l.set_page_boundary();
-                    match backing {
-                        Some(backing) => l.stack(backing),
+                    match this.local() {
+                        Some(local) => l.stack(&local.data),
                         None => l.set_features(true, true, true),
                     }
                     Ok(())
@@ -230,6 +240,21 @@ impl WorkItem<1> for Device {
         }
         drop(rest);
         this.idle.wake_all();
+    }
+}
+
+impl WorkItem<6> for Device {
+    type Pointer = Arc<Self>;
+
+    /// Drops the last reference.
+    fn run(_last: Arc<Self>) {}
+}
+
+/// Lets a reference go. Any context: should it be the last one, a work item drops the device.
+pub(crate) fn let_go(device: Arc<Device>) {
+    if let Some(last) = Arc::into_unique_or_drop(device) {
+        // It is in no queue: there it would have another reference.
+        let _ = crate::io_queue().enqueue::<_, 6>(Arc::from(last));
     }
 }
 
@@ -283,6 +308,7 @@ impl Device {
                 resource,
                 disk <- new_mutex!(None, "drbd_disk"),
                 local <- new_spinlock_irq!(None, "drbd_local"),
+                local_users <- new_srcu!(),
                 bits <- new_spinlock_irq!(None, "drbd_bits"),
                 policy: AtomicU32::new(Policy::NOWHERE.to_bits()),
                 size: AtomicU64::new(0),
@@ -304,6 +330,7 @@ impl Device {
                 work <- new_work!("drbd_device"),
                 face_work <- new_work!("drbd_face"),
                 release_work <- new_work!("drbd_release"),
+                last_work <- new_work!("drbd_last"),
                 watch <- crate::progress::Watch::new(),
                 watch_work <- crate::progress::new_work(),
                 later_work <- crate::later::new_work(),
@@ -349,24 +376,9 @@ impl Device {
         self.disk.lock().as_ref().map(f)
     }
 
-    /// The disk below. Not to be dropped last in an interrupt: only for tasks.
-    pub(crate) fn local(&self) -> Option<Arc<Backing>> {
-        self.local.lock().clone()
-    }
-
-    /// Where the disk below is: for a look at it that is no longer than the lock. Any context.
-    pub(crate) fn local_lock(&self) -> &SpinLockIrq<Option<Arc<Backing>>> {
-        &self.local
-    }
-
     /// The bitmap. Any context.
     pub(crate) fn bits(&self) -> Option<Arc<Bits>> {
         self.bits.lock().clone()
-    }
-
-    /// Puts another disk below, or none; gives the old one. Tasks only.
-    pub(crate) fn replace_local(&self, local: Option<Arc<Backing>>) -> Option<Arc<Backing>> {
-        core::mem::replace(&mut *self.local.lock(), local)
     }
 
     /// Puts another bitmap in place.
@@ -387,6 +399,8 @@ impl Device {
             return;
         }
         crate::srcu().synchronize();
+        // Who waits for a slot of the log may not need one any more.
+        self.idle.wake_all();
         if !policy.parked {
             self.kick();
         }
@@ -397,7 +411,8 @@ impl Device {
         let _ = crate::io_queue().enqueue::<_, 0>(self.clone());
     }
 
-    fn kick_if_parked(self: &Arc<Self>) {
+    /// Has what is parked looked at again, if anything is. Any context.
+    pub(crate) fn kick_if_parked(self: &Arc<Self>) {
         if !self.parked.is_empty() || !self.parked_reads.is_empty() {
             self.kick();
         }
@@ -511,9 +526,9 @@ impl Device {
         self.change_face(|face| face.read_only = Some(read_only));
     }
 
-    /// The largest bio from above in bytes, and the disk below whose limits count, soon.
-    pub(crate) fn set_limits(self: &Arc<Self>, bytes: u32, backing: Option<Arc<BackingDev>>) {
-        self.change_face(|face| face.limits = Some((bytes, backing)));
+    /// The largest bio from above in bytes, and the limits of the disk below as it is now, soon.
+    pub(crate) fn set_limits(self: &Arc<Self>, bytes: u32) {
+        self.change_face(|face| face.limits = Some(bytes));
     }
 
     /// Waits until applications see what was decided. May sleep; not under the owner's mutex.
@@ -526,25 +541,14 @@ impl Device {
         let _ = crate::io_queue().enqueue::<_, 2>(self.clone());
     }
 
-    /// Local I/O begins.
-    pub(crate) fn local_begins(&self) {
-        self.counters.local.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Local I/O has ended. Any context.
-    pub(crate) fn local_done(&self) {
-        if self.counters.local.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.idle.wake_all();
-        }
-    }
-
     /// Notes a failure of the local disk, for the owner. Any context; needs [`Device::kick`].
     pub(crate) fn local_error(&self, write: bool) {
         self.errors
             .fetch_or(if write { 2 } else { 1 }, Ordering::AcqRel);
     }
 
-    fn report_errors(self: &Arc<Self>) {
+    /// Tells the owner of failures that were noted. May sleep.
+    pub(crate) fn report_errors(self: &Arc<Self>) {
         use drbd_core::peer::{DiskErrorKind, Event as Told};
         let errors = self.errors.swap(0, Ordering::AcqRel);
         let vnr = self.vnr;
@@ -637,9 +641,15 @@ impl Device {
         if duties.destroy {
             // By now the bitmap knows what it has to.
             let refs = plane.take_refs(slot);
-            plane.table().release(slot);
+            self.give_back(slot);
             self.uncover(refs);
-            self.kick_if_parked();
+        }
+    }
+
+    /// Gives the slot of a request back. Any context.
+    pub(crate) fn give_back(&self, slot: SlotId) {
+        if self.resource.plane.give_back(slot) {
+            self.resource.slot_is_free();
         }
     }
 

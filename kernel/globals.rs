@@ -32,12 +32,13 @@ pub(crate) struct Globals {
     registry: Registry,
     /// Handlers run here. They can take minutes, and configure us.
     handlers: Workqueue,
-    /// Work of devices: what interrupts leave, what the owner must not do itself.
-    io: Workqueue,
+    // Waits for the last object, which may leave work.
     #[pin]
     requests: BioSet<Req>,
     #[pin]
     peer_ios: BioSet<PeerIo>,
+    /// Work of devices: what interrupts leave, what the owner must not do itself.
+    io: Workqueue,
     #[pin]
     srcu: Srcu,
     major: Major,

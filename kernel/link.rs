@@ -6,29 +6,31 @@
 //! |---|---|---|
 //! | receiver ([`crate::receiver`]) | data socket | |
 //! | sender ([`crate::sender`]) | | data socket |
-//! | ack receiver ([`crate::acks`]) | meta socket | |
-//! | ack sender ([`crate::answers`]) | | meta socket |
+//! | ack receiver ([`crate::acks`]) | meta socket | meta socket: pings and their answers |
+//! | ack sender ([`crate::answers`]) | | meta socket: all else |
 //!
-//! Each direction of each socket has one thread, so nothing is locked to send or to receive. A
-//! thread that finds the link broken tells the machine, which has both sockets shut down; then all
-//! four end, and the receiver waits for the other three and for the peer's I/O in flight.
+//! Where a direction of a socket has one thread, nothing is locked to send or to receive. A thread
+//! that finds the link broken tells the machine, which has both sockets shut down; then all four
+//! end, and the receiver waits for the other three and for the peer's I/O in flight.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use drbd_core::peer::Send;
+use drbd_core::peer::{Event, Send};
 use drbd_core::request::epoch::PeerEpochs;
 use drbd_core::wire::{AckKind, Agreed, BlockId, BlockRange, Context, Phase, Socket as Which};
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
 
+use crate::connect::send_all;
 use crate::device::Device;
-use crate::peer_io::PeerIo;
+use crate::peer_io::{Flushes, PeerIo};
+use crate::resource::Resource;
 use crate::sys::bio::OwnedBio;
 use crate::sys::llist::LList;
 use crate::sys::socket::Socket;
 use crate::sys::time;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
-use crate::vector;
+use crate::sys::{new_spinlock_irq, SpinLockIrq};
 
 /// An ack that does not wait for the disk.
 #[derive(Clone, Copy)]
@@ -45,6 +47,9 @@ pub(crate) struct QuickAck {
     pub(crate) block_id: BlockId,
 }
 
+/// Acks that may wait for the ack sender.
+const QUICK_ACKS: usize = 256;
+
 /// An established link.
 #[pin_data]
 pub(crate) struct Link {
@@ -58,15 +63,22 @@ pub(crate) struct Link {
     /// Replies of the machine that go out on the meta socket.
     #[pin]
     replies: Mutex<KVec<Send>>,
-    /// Acks that the receiver gives at once.
+    /// Acks that the receiver gives at once, at most [`QUICK_ACKS`].
     #[pin]
-    acks: Mutex<KVec<QuickAck>>,
+    acks: SpinLockIrq<KVec<QuickAck>>,
     /// A barrier was received.
     pub(crate) barrier_news: AtomicBool,
     /// There are replies or acks.
     pub(crate) reply_news: AtomicBool,
-    /// Pings of the peer that are to be answered.
-    pub(crate) pings_to_answer: AtomicU32,
+    /// What the ack receiver heard and the owner is to be told.
+    #[pin]
+    told: Mutex<KVec<Event>>,
+    /// Held while the owner is told of it.
+    #[pin]
+    telling: Mutex<()>,
+    /// Held by who writes to the meta socket.
+    #[pin]
+    writer: Mutex<()>,
     /// The peer is to be pinged now.
     pub(crate) ping_wanted: AtomicBool,
     /// I/O for the peer that has ended and goes to the ack sender.
@@ -75,6 +87,8 @@ pub(crate) struct Link {
     pub(crate) read: LList<OwnedBio<PeerIo>, 0>,
     /// Writes of the peer that wait for an earlier epoch.
     pub(crate) held: LList<OwnedBio<PeerIo>, 0>,
+    /// Flushes for the peer's writes.
+    pub(crate) flushes: Flushes,
     /// I/O for the peer that exists.
     pub(crate) active: AtomicU32,
     /// Bytes of it.
@@ -98,6 +112,8 @@ impl Link {
     /// A link over these sockets.
     pub(crate) fn new(data: Arc<Socket>, meta: Arc<Socket>, agreed: Agreed) -> Result<Arc<Self>> {
         let replies = KVec::with_capacity(64, GFP_KERNEL)?;
+        let acks = Self::room_for_acks()?;
+        let told = KVec::with_capacity(64, GFP_KERNEL)?;
         Arc::pin_init(
             pin_init!(Self {
                 data,
@@ -105,14 +121,17 @@ impl Link {
                 agreed,
                 down: AtomicBool::new(false),
                 replies <- new_mutex!(replies, "drbd_replies"),
-                acks <- new_mutex!(KVec::new(), "drbd_quick_acks"),
+                acks <- new_spinlock_irq!(acks, "drbd_quick_acks"),
                 barrier_news: AtomicBool::new(false),
                 reply_news: AtomicBool::new(false),
-                pings_to_answer: AtomicU32::new(0),
+                told <- new_mutex!(told, "drbd_told"),
+                telling <- new_mutex!((), "drbd_telling"),
+                writer <- new_mutex!((), "drbd_meta_writer"),
                 ping_wanted: AtomicBool::new(false),
                 done: LList::new(),
                 read: LList::new(),
                 held: LList::new(),
+                flushes: Flushes::default(),
                 active: AtomicU32::new(0),
                 bytes: AtomicU64::new(0),
                 wants_pages: AtomicBool::new(false),
@@ -161,6 +180,42 @@ impl Link {
         self.answers.wake_all();
     }
 
+    /// Has the owner told of something, soon: the owner may be busy with a slow disk, and the ack
+    /// receiver has pings to answer meanwhile. In order; `false` if too much waits already.
+    pub(crate) fn tell(&self, resource: &Arc<Resource>, event: Event) -> bool {
+        let mut told = self.told.lock();
+        if event == Event::PingAck && told.contains(&event) {
+            return true;
+        }
+        let room = told.push_within_capacity(event).is_ok();
+        drop(told);
+        resource.told();
+        room
+    }
+
+    /// Tells the owner all that waits. May sleep.
+    pub(crate) fn tell_all(&self, resource: &Arc<Resource>) {
+        let _telling = self.telling.lock();
+        loop {
+            let event = self.told.lock().remove(0);
+            let Ok(event) = event else { return };
+            resource.feed(event);
+        }
+    }
+
+    /// The link has ended, and with it what was heard over it. Afterwards nobody is being told of
+    /// it any more. May sleep.
+    pub(crate) fn stop_telling(&self) {
+        let _telling = self.telling.lock();
+        self.told.lock().clear();
+    }
+
+    /// Writes whole packets to the meta socket. May sleep.
+    pub(crate) fn write_meta(&self, packets: &[u8]) -> Result {
+        let _writer = self.writer.lock();
+        send_all(&self.meta, packets, false)
+    }
+
     /// Takes the next packet that was queued for the meta socket.
     pub(crate) fn next_reply(&self) -> Option<Send> {
         let mut replies = self.replies.lock();
@@ -170,10 +225,13 @@ impl Link {
         replies.remove(0).ok()
     }
 
+    /// Has the ack sender give an ack. If it is far behind, because the peer reads none, the
+    /// receiver waits for it: then the peer has to wait, too.
     fn quick_ack(&self, ack: QuickAck) {
-        if vector::push(&mut *self.acks.lock(), ack, GFP_KERNEL).is_err() {
-            self.shutdown();
-        }
+        self.quiet
+            .wait_idle(|| self.is_down() || self.acks.lock().len() < QUICK_ACKS);
+        // There is room: only the receiver adds to them.
+        let _ = self.acks.lock().push_within_capacity(ack);
         self.reply_news.store(true, Ordering::Release);
         self.answers.wake_all();
     }
@@ -200,9 +258,17 @@ impl Link {
         });
     }
 
-    /// Takes the acks that the receiver gave.
-    pub(crate) fn take_acks(&self) -> KVec<QuickAck> {
-        core::mem::take(&mut *self.acks.lock())
+    /// Takes the acks that the receiver gave, and leaves an empty list in exchange.
+    pub(crate) fn take_acks(&self, acks: &mut KVec<QuickAck>) {
+        acks.clear();
+        core::mem::swap(&mut *self.acks.lock(), acks);
+        // A receiver may wait for room.
+        self.quiet.wake_all();
+    }
+
+    /// An empty list with room for all acks that may wait.
+    pub(crate) fn room_for_acks() -> Result<KVec<QuickAck>> {
+        Ok(KVec::with_capacity(QUICK_ACKS, GFP_KERNEL)?)
     }
 
     /// Something has come from the peer.

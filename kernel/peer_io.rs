@@ -5,20 +5,23 @@
 //! An object has pages of its own, which the receiver fills from the socket or the disk fills for
 //! the sender. When the I/O has ended it goes on a list of the link; the rest is done by threads.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use drbd_core::al::Refs;
 use drbd_core::digest::Digest;
 use drbd_core::request::epoch::{PeerEpochId, PeerEpochStep};
 use drbd_core::wire::{AckWanted, BlockId};
 use kernel::prelude::*;
+use kernel::sync::rcu::synchronize_rcu;
 use kernel::sync::Arc;
 
+use crate::backing::Backing;
 use crate::device::Device;
 use crate::link::Link;
 use crate::ranges::Tickets;
 use crate::resource::Resource;
 use crate::sys::bio::{Buffer, EndIo, OpFlags, OwnedBio, Status};
 use crate::sys::llist;
+use crate::sys::log::{log, Level};
 use crate::sys::time::ms_to_jiffies;
 
 /// What the I/O is for.
@@ -41,6 +44,11 @@ pub(crate) enum Purpose {
     Read,
     /// A resync block that the target asked for.
     ResyncRead,
+    /// Makes the peer's writes of this epoch, which have ended, stable.
+    Flush {
+        /// The epoch.
+        epoch: PeerEpochId,
+    },
     /// A block that is to be compared.
     Check(Check),
 }
@@ -152,12 +160,54 @@ impl EndIo for PeerIo {
     fn end_io(bio: OwnedBio<Self>, status: Status) {
         if !status.is_ok() {
             bio.fail();
-            let write = matches!(bio.purpose, Purpose::Write { .. } | Purpose::ResyncWrite);
-            bio.device.local_error(write);
+            let read = matches!(bio.purpose, Purpose::Read | Purpose::ResyncRead);
+            bio.device.local_error(!read);
             bio.device.kick();
         }
         bio.device.local_done();
         pass_on(bio);
+    }
+}
+
+/// The flushes of all disks for one epoch of the peer's writes: the oldest epoch, whose writes have
+/// ended.
+#[derive(Default)]
+pub(crate) struct Flushes {
+    /// Those that are under way, and one while they are being started.
+    open: AtomicU32,
+    /// One has failed. Then the link ends, and nothing is flushed for it any more.
+    failed: AtomicBool,
+}
+
+impl Flushes {
+    /// One more begins.
+    pub(crate) fn begin(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The flush of a volume's disk has ended. If it failed, the owner hears of it first. If it was
+    /// the last one: whether all is stable. May sleep.
+    pub(crate) fn end(&self, device: &Arc<Device>, stable: bool) -> Option<bool> {
+        if !stable {
+            self.failed.store(true, Ordering::Relaxed);
+            log!(Level::Error, **device, "local disk FLUSH FAILED");
+            if let Some(local) = device.local() {
+                local.no_more_flushes();
+            }
+            device.report_errors();
+        }
+        self.end_start()
+    }
+
+    /// All have begun. If all have ended as well: whether all is stable.
+    pub(crate) fn end_start(&self) -> Option<bool> {
+        let last = self.open.fetch_sub(1, Ordering::AcqRel) == 1;
+        last.then(|| !self.failed())
+    }
+
+    /// Whether one has failed.
+    fn failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 }
 
@@ -166,7 +216,7 @@ pub(crate) fn pass_on(bio: OwnedBio<PeerIo>) {
     // The list owns the object from the push on, and with it its reference to the link.
     let over = bio.over.clone();
     match bio.purpose {
-        Purpose::Write { .. } | Purpose::ResyncWrite => {
+        Purpose::Write { .. } | Purpose::ResyncWrite | Purpose::Flush { .. } => {
             let _ = over.done.push(bio);
             over.answers.wake_all();
         }
@@ -185,9 +235,8 @@ pub(crate) fn submit_write(bio: OwnedBio<PeerIo>) {
         _ => OpFlags::NONE,
     };
     let device = bio.device.clone();
-    // A disk that is being given back was flushed for the last time, or will be any moment.
-    let wanted = device.policy().local_write;
-    let Some(local) = device.local().filter(|_| wanted) else {
+    // None if the disk is being given back: it was flushed for the last time, or soon will be.
+    let Some(local) = device.local_io() else {
         bio.fail();
         pass_on(bio);
         return;
@@ -199,10 +248,16 @@ pub(crate) fn submit_write(bio: OwnedBio<PeerIo>) {
     bio.write(&local.data, sector, flags).submit();
 }
 
+/// Starts a flush of `local`, the disk of the volume. Tasks only.
+pub(crate) fn submit_flush(bio: OwnedBio<PeerIo>, local: &Backing) {
+    bio.device.local_begins();
+    bio.flush(&local.data).submit();
+}
+
 /// Starts a read for the peer. Tasks only.
 pub(crate) fn submit_read(bio: OwnedBio<PeerIo>) {
     let device = bio.device.clone();
-    let Some(local) = device.local() else {
+    let Some(local) = device.local_io() else {
         bio.fail();
         pass_on(bio);
         return;
@@ -217,7 +272,7 @@ pub(crate) fn submit_read(bio: OwnedBio<PeerIo>) {
 /// The link is gone. Writes that were received go to the disk all the same, in their order: with
 /// protocol B the peer was told that we have them. After a flush that failed nothing is written.
 fn finish_epochs(resource: &Arc<Resource>, link: &Arc<Link>) {
-    let mut failed = false;
+    let mut failed = link.flushes.failed();
     while !failed {
         let step = link.epochs.lock().next_step();
         match step {
@@ -266,10 +321,16 @@ pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
         }
         drop(link.read.take_all());
         for bio in link.done.take_all() {
-            let purpose = bio.purpose;
+            let (purpose, failed, device) = (bio.purpose, bio.has_failed(), bio.device.clone());
             drop(bio);
-            if let Purpose::Write { epoch, .. } = purpose {
-                link.epochs.lock().done(epoch);
+            match purpose {
+                Purpose::Write { epoch, .. } => link.epochs.lock().done(epoch),
+                Purpose::Flush { epoch } => {
+                    if link.flushes.end(&device, !failed) == Some(true) {
+                        link.epochs.lock().flushed(epoch);
+                    }
+                }
+                _ => {}
             }
         }
         finish_epochs(resource, link);
@@ -283,6 +344,9 @@ pub(crate) fn wait_until_quiet(resource: &Arc<Resource>, link: &Arc<Link>) {
         };
         link.quiet.wait_idle_timeout(ms_to_jiffies(100), quiet);
     }
+    // Whoever passed the last I/O on may still be about to let go of the link: it must not be left
+    // with the last reference, in an interrupt.
+    synchronize_rcu();
     for device in resource.devices().iter() {
         device.counters.unacked.store(0, Ordering::Relaxed);
         device.counters.rs_pending.store(0, Ordering::Relaxed);

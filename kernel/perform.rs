@@ -78,9 +78,10 @@ impl Driver for Buffer<'_> {
     }
 
     fn on_io_error(&self, vnr: u16) -> OnIoError {
-        let local = self.resource.device(vnr).and_then(|d| d.local());
-        local.map_or(OnIoError::Detach, |l| {
-            crate::convert::on_io_error(l.conf().on_io_error)
+        let disk_conf = |device: Arc<Device>| device.local().map(|local| local.conf());
+        let conf = self.resource.device(vnr).and_then(disk_conf);
+        conf.map_or(OnIoError::Detach, |conf| {
+            crate::convert::on_io_error(conf.on_io_error)
         })
     }
 
@@ -184,10 +185,8 @@ pub(crate) fn perform(
         }
         Effect::DestroyDisk(vnr) => {
             if let Some(device) = resource.device(vnr) {
-                let old = device.replace_local(None);
-                crate::srcu().synchronize();
+                device.close_local();
                 device.replace_bits(None);
-                drop(old);
                 limits(&device, owner);
             }
         }
@@ -283,7 +282,8 @@ fn each_request(resource: &Arc<Resource>, event: Told) {
 
 #[inline(never)]
 fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
-    let local = resource.device(vnr).and_then(|d| d.local())?;
+    let device = resource.device(vnr)?;
+    let local = device.local()?;
     let superblock = owner.core.volume(vnr)?.disk?.superblock;
     if local.write_superblock(&superblock).is_err() {
         log!(Level::Error, **resource, "meta data update failed!");
@@ -401,5 +401,5 @@ fn limits(device: &Arc<Device>, owner: &Owner) {
         (Some(version), peer) if peer > 0 => version.write_size_max(peer).max(4096),
         _ => crate::backing::BIO_BYTES_MAX,
     };
-    device.set_limits(own.min(theirs), local.as_ref().map(|l| l.data.clone()));
+    device.set_limits(own.min(theirs));
 }

@@ -11,13 +11,14 @@
 //! - its [`Req`] object holds the bio for the local disk, keeps the pages for the sender, and is
 //!   the link in the sender's queue.
 
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use drbd_core::al::Refs;
 use drbd_core::peer::Send as Control;
 use drbd_core::request::overdue;
 use drbd_core::request::slots::{FreeHead, Slot, SlotId, SlotTable, Subject};
 use drbd_core::request::word::{Event, ReqWord};
 use kernel::prelude::*;
+use kernel::sync::barrier::{smp_mb, Full};
 use kernel::sync::Arc;
 
 use crate::device::Device;
@@ -84,6 +85,15 @@ impl Req {
     }
 }
 
+impl Drop for Req {
+    /// Perhaps in an interrupt.
+    fn drop(&mut self) {
+        if let Some(device) = self.device.take() {
+            crate::device::let_go(device);
+        }
+    }
+}
+
 impl EndIo for Req {
     type Payload = Borrowed;
 
@@ -129,6 +139,8 @@ pub(crate) struct Plane {
     slots: KVVec<Slot>,
     free: FreeHead,
     places: KVVec<Place>,
+    /// Somebody waits for a slot.
+    wanted: AtomicBool,
     /// What the sender has to send, oldest first.
     pub(crate) queue: LList<BioArc<Req>, 0>,
 }
@@ -155,6 +167,7 @@ impl Plane {
             slots,
             free,
             places,
+            wanted: AtomicBool::new(false),
             queue: LList::new(),
         })
     }
@@ -186,6 +199,24 @@ impl Plane {
             place.extents.store(refs.to_raw(), Ordering::Relaxed);
         }
         Some(id)
+    }
+
+    /// Gives a slot back. `true`: somebody waits for one, and is to be told. Any context.
+    #[must_use]
+    pub(crate) fn give_back(&self, id: SlotId) -> bool {
+        self.table().release(id);
+        // Pairs with the one in `want_slot`: either we see the wish, or who wishes sees the slot.
+        smp_mb(Full);
+        self.wanted.load(Ordering::Relaxed) && self.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Somebody who found no slot has parked, and waits for one. `true`: there is one now. Any
+    /// context.
+    #[must_use]
+    pub(crate) fn want_slot(&self) -> bool {
+        self.wanted.store(true, Ordering::Release);
+        smp_mb(Full);
+        self.table().has_free()
     }
 
     /// Puts the bio of a new request beside its slot. The submitter still holds back completion.

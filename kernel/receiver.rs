@@ -88,7 +88,7 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
 struct Receiver<'a> {
     resource: &'a Arc<Resource>,
     link: &'a Arc<Link>,
-    net: NetConf,
+    net: Arc<NetConf>,
     /// The version of `net`.
     seen: u32,
     context: Context,
@@ -226,7 +226,9 @@ impl Receiver<'_> {
             );
             return Err(PROTOCOL_ERROR);
         };
-        self.resource.change_net(new);
+        self.resource
+            .change_net(new)
+            .map_err(|_| End::Broken(Conn::NetworkFailure))?;
         match self.expect_digests(p.integrity_alg) {
             Ok(()) => Ok(()),
             Err(_) => Err(End::Incompatible),

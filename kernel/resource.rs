@@ -34,6 +34,7 @@ use crate::sys::memalloc::NoIo;
 use crate::sys::thread::Thread;
 use crate::sys::time;
 use crate::sys::wait::{new_wait_queue, WaitQueue};
+use crate::sys::workqueue::{impl_has_work, new_work, Work, WorkItem};
 use crate::sys::{new_spinlock_irq, SpinLockIrq, Wait};
 use crate::text;
 use crate::turn::Turn;
@@ -68,7 +69,7 @@ pub(crate) struct Owner {
     /// The machine.
     pub(crate) core: peer::Resource<Volumes>,
     /// The network configuration.
-    pub(crate) net: Option<NetConf>,
+    pub(crate) net: Option<Arc<NetConf>>,
     /// The options of the resource.
     pub(crate) opts: ResOpts,
     /// Where the nodes are.
@@ -88,7 +89,7 @@ pub(crate) struct View {
     /// The agreed version; 80 without a link.
     pub(crate) apv: u32,
     /// The network configuration.
-    pub(crate) net: Option<NetConf>,
+    pub(crate) net: Option<Arc<NetConf>>,
     /// Where the nodes are.
     pub(crate) addresses: Option<Addresses>,
     /// The options of the resource.
@@ -151,6 +152,23 @@ pub(crate) struct Resource {
     /// What listeners were told.
     #[pin]
     pub(crate) news: crate::events::News,
+    #[pin]
+    told_work: Work<Resource, 0>,
+}
+
+impl_has_work! {
+    impl HasWork<Self, 0> for Resource { self.told_work }
+}
+
+impl WorkItem<0> for Resource {
+    type Pointer = Arc<Self>;
+
+    /// What the ack receiver heard.
+    fn run(this: Arc<Self>) {
+        if let Some(link) = this.link() {
+            link.tell_all(&this);
+        }
+    }
 }
 
 impl core::fmt::Display for Resource {
@@ -232,6 +250,7 @@ impl Resource {
                 net_version: AtomicU32::new(0),
                 digests <- new_mutex!(Digests::default(), "drbd_digests"),
                 news <- crate::events::News::new(),
+                told_work <- new_work!("drbd_told"),
             }),
             GFP_KERNEL,
         )
@@ -261,7 +280,8 @@ impl Resource {
     }
 
     /// Other settings for the connection that there is. May sleep.
-    pub(crate) fn change_net(self: &Arc<Self>, new: NetConf) {
+    pub(crate) fn change_net(self: &Arc<Self>, new: NetConf) -> Result {
+        let new = Arc::new(new, GFP_KERNEL)?;
         self.with_owner(|owner| {
             owner.core.net = Some(peer::settings::net_settings(&new));
             owner.net = Some(new);
@@ -269,11 +289,12 @@ impl Resource {
             crate::perform::publish_all(self, owner);
         });
         self.net_version.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 
     /// Replaces the network configuration, if there is a newer one than what `seen` names; tells
     /// whether there was.
-    pub(crate) fn renew_net(&self, seen: &mut u32, net: &mut NetConf) -> bool {
+    pub(crate) fn renew_net(&self, seen: &mut u32, net: &mut Arc<NetConf>) -> bool {
         let version = self.net_version.load(Ordering::Acquire);
         if version == *seen {
             return false;
@@ -281,7 +302,7 @@ impl Resource {
         *seen = version;
         self.view(|view| {
             if let Some(newer) = &view.net {
-                net.clone_from(newer);
+                *net = newer.clone();
             }
         });
         true
@@ -302,9 +323,7 @@ impl Resource {
         let mut view = self.view.lock();
         view.cstate = owner.core.cstate;
         view.apv = owner.core.apv();
-        if view.net != owner.net {
-            view.net = owner.net.clone();
-        }
+        view.net = owner.net.clone();
         view.addresses = owner.addresses;
         if view.opts != owner.opts {
             view.opts = owner.opts.clone();
@@ -381,6 +400,13 @@ impl Resource {
         self.devices.lock().iter().find(|d| d.vnr == vnr).cloned()
     }
 
+    /// A slot is free that some volume waits for. Any context.
+    pub(crate) fn slot_is_free(&self) {
+        for device in self.devices.lock().iter() {
+            device.kick_if_parked();
+        }
+    }
+
     /// Feeds an event to the machine and performs what follows. May sleep.
     pub(crate) fn feed(self: &Arc<Self>, event: Event) {
         let _ = self.feed_and_see(event);
@@ -422,6 +448,11 @@ impl Resource {
         self.refresh(owner);
     }
 
+    /// The ack receiver has heard something for the machine. Any context.
+    pub(crate) fn told(self: &Arc<Self>) {
+        let _ = crate::io_queue().enqueue::<_, 0>(self.clone());
+    }
+
     /// A command of the administrator: feeds it, and waits until it is over. Gives its code, or
     /// `EINTR` if the caller was killed meanwhile. The caller holds [`Resource::admin`].
     pub(crate) fn command(self: &Arc<Self>, command: Command) -> Result<i32> {
@@ -442,7 +473,13 @@ impl Resource {
             let primary = self.state_of(device.vnr).role == Role::Primary;
             device.primary.store(primary, Ordering::SeqCst);
         }
-        waited?;
+        if let Err(killed) = waited {
+            // It ends at once, or with the peer's answer; the loss of the link is one.
+            self.feed(Event::AdminGone);
+            self.answered
+                .wait_idle(|| self.answer.load(Ordering::Acquire) & ANSWERED != 0);
+            return Err(killed);
+        }
         // The answer is one of the effects of an event: the others are done, and seen, then.
         drop(self.owner.lock());
         for device in self.devices().iter() {

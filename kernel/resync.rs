@@ -256,13 +256,14 @@ fn step(
     device: &Arc<Device>,
     ask: &mut impl FnMut(&Arc<Device>, BlockRange) -> Result,
 ) -> Result {
-    let (Some(bits), Some(local)) = (device.bits(), device.local()) else {
+    let disk = device.local();
+    let disk = disk.map(|local| (local.conf(), crate::backing::max_bio_size(&local.data)));
+    let (Some(bits), Some((conf, max_bytes))) = (device.bits(), disk) else {
         return Ok(());
     };
-    let Some(mut allowed) = allowance(resource, device, &local.conf()) else {
+    let Some(mut allowed) = allowance(resource, device, &conf) else {
         return Ok(());
     };
-    let max_bytes = crate::backing::max_bio_size(&local.data);
     let size = bits.sectors();
     while allowed > 0 {
         let Some(before) = device.resync.lock().scan else {

@@ -13,7 +13,7 @@
 mod checks;
 
 use core::sync::atomic::Ordering;
-use drbd_core::config::{DiskConf, NetConf};
+use drbd_core::config::NetConf;
 use drbd_core::peer::{settings, Event as Told, Send};
 use drbd_core::request::epoch::{ClosedEpoch, SendEpoch};
 use drbd_core::request::overdue;
@@ -68,7 +68,7 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
 struct Sender<'a> {
     resource: &'a Arc<Resource>,
     link: &'a Arc<Link>,
-    net: NetConf,
+    net: Arc<NetConf>,
     /// The version of `net`.
     seen: u32,
     /// P_PROTOCOL was sent: what follows are updates.
@@ -87,7 +87,7 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn new(resource: &'a Arc<Resource>, link: &'a Arc<Link>, net: NetConf) -> Result<Self> {
+    fn new(resource: &'a Arc<Resource>, link: &'a Arc<Link>, net: Arc<NetConf>) -> Result<Self> {
         let number = resource.open_epoch.load(Ordering::Relaxed).wrapping_add(1);
         resource.open_epoch.store(number, Ordering::Release);
         Ok(Self {
@@ -376,8 +376,8 @@ impl<'a> Sender<'a> {
             } => self.protocol(discard_my_data, dry_run),
             Send::SyncParam(vnr) => {
                 let net = self.net.clone();
-                let local = self.resource.device(vnr).and_then(|d| d.local());
-                let disk = local.map_or_else(DiskConf::default, |l| l.conf());
+                let conf = |device: Arc<Device>| device.local().map(|local| local.conf());
+                let disk = self.resource.device(vnr).and_then(conf).unwrap_or_default();
                 let version = self.link.agreed.version;
                 let own = settings::own_sync_param(&net, &disk, version);
                 self.packet(vnr, &Packet::SyncParam(own))
@@ -404,7 +404,7 @@ impl<'a> Sender<'a> {
     fn protocol(&mut self, discard_my_data: bool, dry_run: bool) -> Result {
         self.resource.renew_net(&mut self.seen, &mut self.net);
         let integrity = self.resource.digests.lock().integrity.clone();
-        let mut net = self.net.clone();
+        let mut net = NetConf::clone(&self.net);
         net.integrity_alg = integrity.name;
         let own = settings::own_protocol(&net, discard_my_data, dry_run);
         if core::mem::replace(&mut self.protocol_sent, true) {

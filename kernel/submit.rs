@@ -15,7 +15,7 @@ use drbd_core::request::word::{Event, Remote, ReqWord};
 use drbd_core::wire::{WriteFlags, WriteOp};
 use kernel::sync::Arc;
 
-use crate::device::Device;
+use crate::device::{Device, Local};
 use crate::plane::{Kind, Req};
 use crate::ranges::Tickets;
 use crate::sys::bio::{Op, OpFlags, OwnedBio, Status, UpperBio, UpperCell};
@@ -105,7 +105,7 @@ impl Device {
             return;
         };
         let Some(req) = self.object(Kind::Read { slot }) else {
-            plane.table().release(slot);
+            self.give_back(slot);
             self.park_for_memory(bio);
             return;
         };
@@ -147,7 +147,7 @@ impl Device {
             return;
         };
         let Some(req) = self.object(Kind::Flush { slot }) else {
-            plane.table().release(slot);
+            self.give_back(slot);
             self.park_for_memory(bio);
             return;
         };
@@ -209,7 +209,7 @@ impl Device {
     fn start_write(
         self: &Arc<Self>,
         bio: UpperBio,
-        local: Option<Arc<crate::backing::Backing>>,
+        local: Option<Local<'_>>,
         remote: Remote,
         policy: &Policy,
         (tickets, refs): (Tickets, Refs),
@@ -295,7 +295,7 @@ impl Device {
         let plane = &self.resource.plane;
         let tickets = plane.take_tickets(slot);
         let refs = plane.take_refs(slot);
-        plane.table().release(slot);
+        self.give_back(slot);
         self.release_range(tickets);
         self.uncover(refs);
         self.park_for_memory(bio);
@@ -305,8 +305,10 @@ impl Device {
     fn park_for_slot(self: &Arc<Self>, bio: UpperBio) {
         self.park(bio);
         self.resource.close_open_epoch();
-        // One may have come back before the bio was parked.
-        crate::later().enqueue_device(self);
+        if self.resource.plane.want_slot() {
+            // One came back before the bio was parked.
+            self.kick();
+        }
     }
 
     /// Parks a bio that nobody wakes for sure: it is tried again with the next tick.

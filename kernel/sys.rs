@@ -46,6 +46,7 @@ pub(crate) use kernel::sync::new_spinlock_irq;
 /// Sleepable read-copy update: readers that may sleep, and a writer that waits for them.
 pub(crate) use kernel::sync::srcu::{
     new_srcu,
+    Guard as SrcuGuard,
     Srcu, //
 };
 pub(crate) use kernel::sync::SpinLockIrq;

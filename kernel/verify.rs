@@ -149,10 +149,10 @@ pub(crate) fn step(
     device: &Arc<Device>,
     ask: &mut impl FnMut(&Arc<Device>, BlockRange) -> Result,
 ) -> Result {
-    let Some(local) = device.local() else {
+    let Some(conf) = device.local().map(|local| local.conf()) else {
         return Ok(());
     };
-    if let Some(allowed) = resync::allowance(resource, device, &local.conf()) {
+    if let Some(allowed) = resync::allowance(resource, device, &conf) {
         device.verify.lock().budget = allowed;
     }
     loop {

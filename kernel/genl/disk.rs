@@ -35,6 +35,7 @@ impl Call<'_> {
         let (backing, data) = open(&device, self.payload::<DiskConf>())?;
         let answer = machine(resource.command(Command::AttachBegin(device.vnr)));
         if !answer.code.is_success() {
+            give_up(&device);
             return Ok(answer);
         }
         let volume = resource.view(|view| status::volume(view, device.vnr));
@@ -42,13 +43,16 @@ impl Call<'_> {
             .degraded
             .store(disk::is_degraded(&data, &volume.state), Ordering::Relaxed);
         device.counters.forget_traffic();
-        drop(device.replace_local(Some(backing)));
+        device.set_local(backing);
         let answer = machine(resource.command(Command::Attach(device.vnr, data)));
         if answer.code.is_success() {
             device.with_disk(|disk| disk.uevent_change());
         } else {
-            // The machine has given the disk up.
-            drop(device.replace_local(None));
+            give_up(&device);
+            if resource.state_of(device.vnr).disk == Disk::Diskless {
+                // The machine has given the disk up, or never had it.
+                device.close_local();
+            }
         }
         Ok(answer)
     }
@@ -69,26 +73,25 @@ impl Call<'_> {
         let _turn = self.turn(resource)?;
         let (volume, cstate) =
             resource.view(|view| (status::volume(view, device.vnr), view.cstate));
-        let local = device
+        let old = device
             .local()
-            .filter(|_| volume.state.disk >= Disk::Inconsistent);
-        let Some(local) = local else {
+            .filter(|_| volume.state.disk >= Disk::Inconsistent)
+            .map(|local| local.conf());
+        let Some(old) = old else {
             return Ok(ErrCode::NoDisk.into());
         };
         let defaults = self.header.sets_defaults();
-        let mut conf = disk::changed_conf(
-            &local.conf(),
-            self.payload::<DiskConf>(),
-            defaults,
-            device.minor,
-        )?;
-        limit(&mut conf, &local);
-        let old = local.conf();
+        let mut conf =
+            disk::changed_conf(&old, self.payload::<DiskConf>(), defaults, device.minor)?;
+        match device.local() {
+            Some(local) => limit(&mut conf, &local),
+            None => return Ok(ErrCode::NoDisk.into()),
+        }
         if conf.al_extents != old.al_extents {
             // What requests hold of the old log would have to be waited for.
             return Ok(Answer::from(ErrCode::NoMem).saying(text::TRY_WITHOUT_AL_EXTENTS));
         }
-        if conf.al_updates != old.al_updates && set_al_updates(&device, &local, &conf).is_err() {
+        if conf.al_updates != old.al_updates && set_al_updates(&device, &conf).is_err() {
             resource.feed(Event::DiskError {
                 vnr: device.vnr,
                 kind: DiskErrorKind::Metadata,
@@ -103,7 +106,9 @@ impl Call<'_> {
                 }
             }
         });
-        local.set_conf(conf);
+        if let Some(local) = device.local() {
+            local.set_conf(conf);
+        }
         if cstate == Conn::WFReportParams {
             resource.queue_control(Send::SyncParam(device.vnr));
         }
@@ -144,22 +149,34 @@ impl Call<'_> {
 /// `al-updates` has changed. As long as the superblock does not promise a log there need not be
 /// one: the promise comes last, and goes first.
 #[inline(never)]
-fn set_al_updates(device: &Arc<Device>, local: &Arc<Backing>, conf: &DiskConf) -> Result {
+fn set_al_updates(device: &Arc<Device>, conf: &DiskConf) -> Result {
     let promise = |on| {
         device.resource.with_owner(|owner| {
             owner.core.set_al_updates(device.vnr, on);
             let disk = owner.core.volume(device.vnr).and_then(|v| v.disk);
+            let local = device.local().ok_or(ENODEV)?;
             local.write_superblock(&disk.ok_or(ENODEV)?.superblock)
         })
     };
-    if conf.al_updates {
+    if !conf.al_updates {
+        promise(false)?;
+        return device.local().ok_or(ENODEV)?.set_log_updates(false);
+    }
+    {
+        let local = device.local().ok_or(ENODEV)?;
         local.set_log_updates(true)?;
         // What was evicted meanwhile.
         local.write_bitmap(&*device.bits().ok_or(ENODEV)?)?;
-        promise(true)
-    } else {
-        promise(false)?;
-        local.set_log_updates(false)
+    }
+    promise(true)
+}
+
+/// An attach has failed, perhaps in the middle, because its process was killed. May sleep.
+fn give_up(device: &Device) {
+    let resource = &device.resource;
+    if resource.state_of(device.vnr).disk == Disk::Attaching {
+        // It is over at once.
+        let _ = resource.command(Command::AttachAbort(device.vnr));
     }
 }
 

@@ -47,6 +47,7 @@ impl Call<'_> {
         };
         let conf = net::new_conf(self.payload::<NetConf>(), &situation)?;
         let digests = Digests::of(&conf)?;
+        let conf = Arc::new(conf, GFP_KERNEL).map_err(no_memory)?;
         if resource.view(|view| view.net.is_some()) {
             return Err(ErrCode::NetConfigured.into());
         }
@@ -86,21 +87,22 @@ impl Call<'_> {
         let _turn = self.turn(&resource)?;
         let volumes = policies(&resource).map_err(no_memory)?;
         let seen = resource.view(Seen::of);
-        let established = seen.net.as_ref().zip(seen.established);
+        let net = seen.net.as_deref();
+        let established = net.zip(seen.established);
         let situation = NetSituation {
             established,
             both_primary: seen.both_primary,
             volumes: &volumes,
         };
         let new = net::changed_conf(
-            seen.net.as_ref(),
+            net,
             self.payload::<NetConf>(),
             self.header.sets_defaults(),
             &situation,
             seen.running,
         )?;
         *resource.digests.lock() = Digests::of(&new)?;
-        resource.change_net(new);
+        resource.change_net(new).map_err(no_memory)?;
         if let Some(version) = seen.established {
             if version >= 100 {
                 resource.queue_control(Send::Protocol {
@@ -127,7 +129,7 @@ pub(super) fn disconnect(resource: &Arc<Resource>, force: bool) -> Answer {
 
 /// What net-options looks at.
 struct Seen {
-    net: Option<NetConf>,
+    net: Option<Arc<NetConf>>,
     /// The agreed version, if the connection is established.
     established: Option<u32>,
     both_primary: bool,

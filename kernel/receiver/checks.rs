@@ -49,7 +49,9 @@ impl Receiver<'_> {
             }
         }
         *self.resource.digests.lock() = Digests::of(&new).map_err(|_| End::Incompatible)?;
-        self.resource.change_net(new);
+        self.resource
+            .change_net(new)
+            .map_err(|_| End::Broken(Conn::NetworkFailure))?;
         Ok(())
     }
 

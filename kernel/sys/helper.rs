@@ -13,18 +13,19 @@ use kernel::{
 /// 15); `Err` if it couldn't be started, or `E2BIG` for more than 15 arguments or entries.
 ///
 /// May sleep for as long as the program runs. The program may talk to this module: the caller must
-/// hold nothing that an answer would need.
+/// hold nothing that an answer would need. To be called in a kernel thread, which nobody can kill:
+/// a sleep that a signal could end is not reported as a hung task, however long it lasts.
 pub(crate) fn call(program: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> Result<i32> {
     let mut argv = pointers(arguments)?;
     let mut envp = pointers(environment)?;
     // SAFETY: The strings live for the call, which returns only after the program has copied them
-    // and has ended.
+    // and has ended: no signal reaches a kernel thread.
     let status = unsafe {
         bindings::call_usermodehelper(
             program.as_char_ptr(),
             argv.as_mut_ptr(),
             envp.as_mut_ptr(),
-            bindings::UMH_WAIT_PROC as c_int,
+            (bindings::UMH_WAIT_PROC | bindings::UMH_KILLABLE) as c_int,
         )
     };
     if status < 0 {

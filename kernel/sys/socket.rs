@@ -243,7 +243,6 @@ impl Socket {
     }
 
     /// The peer's address.
-    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn peer_address(&self) -> Result<Address> {
         Address::filled(|address| {
             // SAFETY: By the type invariant the socket exists; the address has room for any.

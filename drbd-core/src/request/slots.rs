@@ -167,6 +167,12 @@ impl<'a> SlotTable<'a> {
         Some(SlotId { index, generation })
     }
 
+    /// Whether a slot is free at this moment.
+    #[must_use]
+    pub fn has_free(&self) -> bool {
+        low(self.free.0.load(Ordering::Acquire)) != NIL
+    }
+
     /// Gives the slot back. To be called by the one whose event said [`Duties::destroy`].
     pub fn release(&self, id: SlotId) {
         let Some(slot) = self.slot(id.index) else {

@@ -363,6 +363,7 @@ fn slots_come_and_go_and_old_names_are_worth_nothing() {
         .map(|_| t.allocate(s, replicated(Replication::C)).unwrap())
         .collect();
     assert!(t.allocate(s, replicated(Replication::C)).is_none());
+    assert!(!t.has_free());
     assert_eq!(t.in_use().count(), 4);
     let id = SlotId::from_wire(ids[2].to_wire());
     assert_eq!(id, ids[2]);
@@ -377,6 +378,7 @@ fn slots_come_and_go_and_old_names_are_worth_nothing() {
     );
     assert!(t.apply_ack(id, 3, 8, WRITE_ACK, false).is_ok());
     t.release(id);
+    assert!(t.has_free());
     assert_eq!(t.apply(id, OK, false), Err(SlotError::NoSuchRequest));
     assert!(t.subject(id).is_none());
     let again = t.allocate(s, replicated(Replication::A)).unwrap();

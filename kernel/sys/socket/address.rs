@@ -46,7 +46,6 @@ impl Address {
     }
 
     /// An address that `fill` writes; it gives the length or a negative error number.
-    #[cfg(DRBD_SELFTEST)]
     pub(super) fn filled(fill: impl FnOnce(*mut bindings::sockaddr) -> c_int) -> Result<Self> {
         let mut address = Self {
             bytes: [0; LEN_MAX],
@@ -86,7 +85,6 @@ impl Address {
     }
 
     /// Whether both have the same family and host, whatever the port.
-    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn is_same_host(&self, other: &Self) -> bool {
         self.family() == other.family()
             && match self.host() {
@@ -96,7 +94,6 @@ impl Address {
     }
 
     /// The host, without the port.
-    #[cfg(DRBD_SELFTEST)]
     pub(crate) fn host(&self) -> Host {
         let bytes = &self.bytes;
         if self.family() == INET6 {
@@ -127,7 +124,6 @@ impl PartialEq for Address {
 impl Eq for Address {}
 
 /// A host, in network byte order.
-#[cfg(DRBD_SELFTEST)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
     /// IPv4, and what looks like it.

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The disk below a volume, as seen by those who use it: until when they may.
+
+use core::ops::Deref;
+use core::sync::atomic::Ordering;
+use kernel::sync::Arc;
+
+use super::Device;
+use crate::backing::Backing;
+use crate::sys::{SpinLockIrq, SrcuGuard};
+
+/// A use of the disk below, for a moment or for one I/O.
+pub(crate) struct Local<'a> {
+    // Goes first: the guard promises that who takes the disk away is the last one to have it.
+    backing: Arc<Backing>,
+    _guard: SrcuGuard<'a>,
+}
+
+/// A use of the disk below that counts as local I/O: the owner does not wait for it, but the disk
+/// is not given back before it ends.
+pub(crate) struct LocalIo<'a> {
+    // Goes first, as above.
+    backing: Arc<Backing>,
+    _under_way: UnderWay<'a>,
+}
+
+/// Local I/O that has begun.
+struct UnderWay<'a>(&'a Device);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.local_done();
+    }
+}
+
+impl Deref for Local<'_> {
+    type Target = Backing;
+
+    fn deref(&self) -> &Backing {
+        &self.backing
+    }
+}
+
+impl Deref for LocalIo<'_> {
+    type Target = Backing;
+
+    fn deref(&self) -> &Backing {
+        &self.backing
+    }
+}
+
+impl Device {
+    /// The disk below, to be used at once and let go. Tasks only.
+    ///
+    /// Who takes the disk away waits for those who use it, under the owner's mutex: so nobody may
+    /// hold this while it waits for the owner, or for the peer.
+    pub(crate) fn local(&self) -> Option<Local<'_>> {
+        let guard = self.local_users.read_lock();
+        let backing = self.local.lock().clone()?;
+        Some(Local {
+            backing,
+            _guard: guard,
+        })
+    }
+
+    /// The disk below, to be used for as long as some I/O of our own takes; none unless writes go
+    /// to it. Tasks only.
+    pub(crate) fn local_io(&self) -> Option<LocalIo<'_>> {
+        let srcu = crate::srcu();
+        let _guard = srcu.read_lock();
+        // Once a policy without local writes is published, nobody comes past here; before, a detach
+        // has yet to wait for local I/O.
+        if !self.policy().local_write {
+            return None;
+        }
+        let backing = self.local.lock().clone()?;
+        self.local_begins();
+        Some(LocalIo {
+            backing,
+            _under_way: UnderWay(self),
+        })
+    }
+
+    /// Where the disk below is: for a look at it that is no longer than the lock. Any context.
+    pub(crate) fn local_lock(&self) -> &SpinLockIrq<Option<Arc<Backing>>> {
+        &self.local
+    }
+
+    /// Puts a disk below. Tasks only.
+    pub(crate) fn set_local(&self, local: Arc<Backing>) {
+        let old = self.local.lock().replace(local);
+        drop(old);
+    }
+
+    /// Takes the disk below away. When this returns it is closed. May sleep.
+    pub(crate) fn close_local(&self) {
+        let old = self.local.lock().take();
+        self.local_users.synchronize();
+        // Nobody else has it any more.
+        drop(old);
+    }
+
+    /// Local I/O begins.
+    pub(crate) fn local_begins(&self) {
+        self.counters.local.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Local I/O has ended. Any context.
+    pub(crate) fn local_done(&self) {
+        if self.counters.local.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.idle.wake_all();
+        }
+    }
+}
