@@ -96,6 +96,7 @@ impl Driver for Buffer<'_> {
 }
 
 /// Does one thing. What it gives is fed to the machine next.
+#[inline(never)]
 pub(crate) fn perform(
     resource: &Arc<Resource>,
     owner: &mut Owner,

@@ -216,6 +216,15 @@ impl Receiver<'_> {
         Ok(())
     }
 
+    /// Settings that the peer has chosen for both.
+    #[inline(never)]
+    fn adopt(&self, new: &NetConf) -> Handled {
+        let shared = Arc::new(new.clone(), GFP_KERNEL);
+        let new = shared.map_err(|_| End::Broken(Conn::NetworkFailure))?;
+        self.resource.change_net(new);
+        Ok(())
+    }
+
     #[inline(never)]
     fn protocol_update(&mut self, p: &ProtocolSettings<'_>) -> Handled {
         let Some(new) = settings::adopted(&self.net, p) else {
@@ -226,9 +235,7 @@ impl Receiver<'_> {
             );
             return Err(PROTOCOL_ERROR);
         };
-        self.resource
-            .change_net(new)
-            .map_err(|_| End::Broken(Conn::NetworkFailure))?;
+        self.adopt(&new)?;
         match self.expect_digests(p.integrity_alg) {
             Ok(()) => Ok(()),
             Err(_) => Err(End::Incompatible),

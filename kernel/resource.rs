@@ -280,8 +280,7 @@ impl Resource {
     }
 
     /// Other settings for the connection that there is. May sleep.
-    pub(crate) fn change_net(self: &Arc<Self>, new: NetConf) -> Result {
-        let new = Arc::new(new, GFP_KERNEL)?;
+    pub(crate) fn change_net(self: &Arc<Self>, new: Arc<NetConf>) {
         self.with_owner(|owner| {
             owner.core.net = Some(peer::settings::net_settings(&new));
             owner.net = Some(new);
@@ -289,7 +288,6 @@ impl Resource {
             crate::perform::publish_all(self, owner);
         });
         self.net_version.fetch_add(1, Ordering::Release);
-        Ok(())
     }
 
     /// Replaces the network configuration, if there is a newer one than what `seen` names; tells

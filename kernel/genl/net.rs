@@ -40,14 +40,8 @@ impl Call<'_> {
             return Err(ErrCode::NetConfigured.into());
         }
         let volumes = policies(resource).map_err(no_memory)?;
-        let situation = NetSituation {
-            established: None,
-            both_primary: false,
-            volumes: &volumes,
-        };
-        let conf = net::new_conf(self.payload::<NetConf>(), &situation)?;
+        let conf = self.new_net(&volumes)?;
         let digests = Digests::of(&conf)?;
-        let conf = Arc::new(conf, GFP_KERNEL).map_err(no_memory)?;
         if resource.view(|view| view.net.is_some()) {
             return Err(ErrCode::NetConfigured.into());
         }
@@ -70,6 +64,18 @@ impl Call<'_> {
         Ok(command)
     }
 
+    /// The configuration of a new connection. On a stack of its own: it is large.
+    #[inline(never)]
+    fn new_net(&self, volumes: &[(Option<Fencing>, bool)]) -> Judged<Arc<NetConf>> {
+        let situation = NetSituation {
+            established: None,
+            both_primary: false,
+            volumes,
+        };
+        let conf = net::new_conf(self.payload::<NetConf>(), &situation)?;
+        Arc::new(conf, GFP_KERNEL).map_err(no_memory)
+    }
+
     #[inline(never)]
     pub(super) fn disconnect(&mut self) -> Judged<Answer> {
         let force = match self.payload::<DisconnectParms>() {
@@ -87,22 +93,9 @@ impl Call<'_> {
         let _turn = self.turn(&resource)?;
         let volumes = policies(&resource).map_err(no_memory)?;
         let seen = resource.view(Seen::of);
-        let net = seen.net.as_deref();
-        let established = net.zip(seen.established);
-        let situation = NetSituation {
-            established,
-            both_primary: seen.both_primary,
-            volumes: &volumes,
-        };
-        let new = net::changed_conf(
-            net,
-            self.payload::<NetConf>(),
-            self.header.sets_defaults(),
-            &situation,
-            seen.running,
-        )?;
+        let new = self.changed_net(&seen, &volumes)?;
         *resource.digests.lock() = Digests::of(&new)?;
-        resource.change_net(new).map_err(no_memory)?;
+        resource.change_net(new);
         if let Some(version) = seen.established {
             if version >= 100 {
                 resource.queue_control(Send::Protocol {
@@ -115,6 +108,29 @@ impl Call<'_> {
             }
         }
         Ok(Answer::OK)
+    }
+
+    /// Other settings for the connection that there is. On a stack of its own, as above.
+    #[inline(never)]
+    fn changed_net(
+        &self,
+        seen: &Seen,
+        volumes: &[(Option<Fencing>, bool)],
+    ) -> Judged<Arc<NetConf>> {
+        let net = seen.net.as_deref();
+        let situation = NetSituation {
+            established: net.zip(seen.established),
+            both_primary: seen.both_primary,
+            volumes,
+        };
+        let new = net::changed_conf(
+            net,
+            self.payload::<NetConf>(),
+            self.header.sets_defaults(),
+            &situation,
+            seen.running,
+        )?;
+        Arc::new(new, GFP_KERNEL).map_err(no_memory)
     }
 }
 

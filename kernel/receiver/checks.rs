@@ -49,10 +49,7 @@ impl Receiver<'_> {
             }
         }
         *self.resource.digests.lock() = Digests::of(&new).map_err(|_| End::Incompatible)?;
-        self.resource
-            .change_net(new)
-            .map_err(|_| End::Broken(Conn::NetworkFailure))?;
-        Ok(())
+        self.adopt(&new)
     }
 
     /// An object for a comparison, with the peer's digest if it has told one.

@@ -21,7 +21,7 @@ struct Check {
     environment: &'static [(&'static str, &'static str)],
 }
 
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 11] = [
     check("format", &["cargo", "fmt", "--all", "--check"]),
     check(
         "format-module",
@@ -65,6 +65,12 @@ const CHECKS: [Check; 10] = [
         "panics",
         &[
             "cargo", "run", "--locked", "-q", "-p", "xtask", "--", "panics",
+        ],
+    ),
+    check(
+        "frames",
+        &[
+            "cargo", "run", "--locked", "-q", "-p", "xtask", "--", "frames",
         ],
     ),
     check(

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Chores of the repository: `cargo run -p xtask -- tidy|panics|instructions|check`.
+//! Chores of the repository: `cargo run -p xtask -- tidy|panics|frames|instructions|check`.
 //!
 //! `tidy` holds the repository's rules, `panics` looks for panicking code in the built module,
-//! `instructions` counts what drbdadm takes beside the stock one, and `check` runs these and
-//! everything else that needs no machine to be booted.
+//! `frames` measures its stack frames, `instructions` counts what drbdadm takes beside the stock
+//! one, and `check` runs these and everything else that needs no machine to be booted.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 mod allow;
 mod check;
+mod frames;
 mod instructions;
 mod panics;
 mod tidy;
@@ -53,6 +54,12 @@ enum Chore {
         #[arg(default_value = "build/module/drbd.ko")]
         module: PathBuf,
     },
+    /// Measures the stack frames of the built module.
+    Frames {
+        /// The module, with relocations.
+        #[arg(default_value = "build/module/drbd.ko")]
+        module: PathBuf,
+    },
     /// Counts the instructions of `build/sbin/drbdadm` and of the stock one, with 500 resources.
     Instructions {
         /// Writes the figures into docs/performance.md.
@@ -70,6 +77,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(&top),
         Chore::Panics { module } => panics::run(&top, &module),
         Chore::Instructions { write } => instructions::run(&top, write),
+        Chore::Frames { module } => frames::run(&top, &module),
         Chore::Check => check::run(&top),
     };
     match done {

@@ -94,7 +94,7 @@ fn panicking_calls(bytes: &[u8]) -> Result<Vec<Call>, object::read::Error> {
 }
 
 /// A symbol's path in Rust's words, without crate hashes and generic arguments.
-fn demangled(symbol: &str) -> String {
+pub(crate) fn demangled(symbol: &str) -> String {
     let full = format!("{:#}", rustc_demangle::demangle(symbol));
     without_arguments(&full)
 }
