@@ -20,7 +20,9 @@ use kernel::{
 
 use super::{
     ffi,
-    gfp, //
+    gfp,
+    new_spinlock_irq,
+    SpinLockIrq, //
 };
 
 // Pages are used through their kernel address for as long as they are ours.
@@ -65,6 +67,12 @@ impl OwnedPage {
 
     pub(super) fn as_raw(&self) -> *mut bindings::page {
         self.page.as_ptr()
+    }
+
+    /// Whether a socket that it was lent to still refers to it.
+    pub(super) fn is_shared(&self) -> bool {
+        // SAFETY: By the type invariant the page is ours.
+        unsafe { ffi::shim_page_is_shared(self.page.as_ptr()) }
     }
 }
 
@@ -124,12 +132,22 @@ pub(super) fn address(page: NonNull<bindings::page>) -> *mut c_void {
 
 /// A reserve of pages for the data path: with memory short, at least so many can be in use.
 ///
+/// Some pages that came back are kept at hand: the kernel zeroes each page that it gives out, which
+/// costs more than all else that is done for it.
+///
 /// # Invariants
 ///
-/// `pool` is a mempool of order-0 pages that we made and have not yet destroyed.
+/// - `pool` is a mempool of order-0 pages that we made and have not yet destroyed.
+/// - The pages in `spare` are order-0 pages that nobody else refers to.
+#[pin_data(PinnedDrop)]
 pub(super) struct PagePool {
     pool: NonNull<bindings::mempool_t>,
+    #[pin]
+    spare: SpinLockIrq<KVec<NonNull<bindings::page>>>,
 }
+
+/// Pages that are kept at hand: 1 MiB.
+const SPARE_MAX: usize = 256;
 
 // SAFETY: Mempools have their own lock.
 unsafe impl Send for PagePool {}
@@ -138,7 +156,14 @@ unsafe impl Sync for PagePool {}
 
 impl PagePool {
     /// A pool that keeps `min` pages in reserve (at least 1). May sleep.
-    pub(super) fn new(min: u32) -> Result<Self> {
+    pub(super) fn new(min: u32) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            pool: Self::new_reserve(min)?,
+            spare <- new_spinlock_irq!(KVec::with_capacity(SPARE_MAX, GFP_KERNEL)?, "drbd_spare"),
+        })
+    }
+
+    fn new_reserve(min: u32) -> Result<NonNull<bindings::mempool_t>> {
         let min = c_int::try_from(min.max(1)).map_err(|_| EINVAL)?;
         // SAFETY: These two functions belong together; the data is the order, here 0.
         let pool = unsafe {
@@ -151,8 +176,19 @@ impl PagePool {
                 bindings::NUMA_NO_NODE,
             )
         };
-        // INVARIANT: We have just made it.
-        NonNull::new(pool).map(|pool| Self { pool }).ok_or(ENOMEM)
+        NonNull::new(pool).ok_or(ENOMEM)
+    }
+
+    /// Moves pages that are at hand to `pages`; gives how many. Any context.
+    pub(super) fn take_spare(&self, pages: &mut [*mut bindings::page]) -> usize {
+        let mut spare = self.spare.lock();
+        let mut count = 0usize;
+        for place in pages {
+            let Some(page) = spare.pop() else { break };
+            *place = page.as_ptr();
+            count = count.wrapping_add(1);
+        }
+        count
     }
 
     /// A page with unknown content. Sleeps as `wait` says; with [`gfp::Wait::Yes`] never `None`.
@@ -176,15 +212,42 @@ impl PagePool {
         unsafe {
             if ffi::shim_page_is_shared(page.as_ptr()) {
                 bindings::__free_pages(page.as_ptr(), 0);
-            } else {
-                bindings::mempool_free(page.as_ptr().cast(), self.pool.as_ptr());
+                return;
             }
+            if mempool_is_full(self.pool.as_ptr()) {
+                let mut spare = self.spare.lock();
+                // INVARIANT: Ours is the only reference.
+                if spare.len() < SPARE_MAX && spare.push_within_capacity(page).is_ok() {
+                    return;
+                }
+            }
+            bindings::mempool_free(page.as_ptr().cast(), self.pool.as_ptr());
         }
     }
 }
 
-impl Drop for PagePool {
-    fn drop(&mut self) {
+/// Whether nothing is missing in the reserve. What is missing somebody may wait for. Racy, like
+/// the look that freeing takes itself.
+///
+/// # Safety
+///
+/// The pool exists.
+unsafe fn mempool_is_full(pool: *const bindings::mempool_t) -> bool {
+    // SAFETY: By the requirement; both are plain numbers.
+    unsafe {
+        (&raw const (*pool).curr_nr).read_volatile() >= (&raw const (*pool).min_nr).read_volatile()
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for PagePool {
+    fn drop(self: Pin<&mut Self>) {
+        let mut spare = self.spare.lock();
+        while let Some(page) = spare.pop() {
+            // SAFETY: By the type invariant the page is ours.
+            unsafe { bindings::__free_pages(page.as_ptr(), 0) };
+        }
+        drop(spare);
         // SAFETY: By the type invariant the pool is ours; its owner waits for all pages first.
         unsafe { bindings::mempool_destroy(self.pool.as_ptr()) };
     }

@@ -102,6 +102,7 @@ pub(super) struct Front<T> {
 pub(crate) struct BioSet<T: EndIo> {
     #[pin]
     set: Opaque<bindings::bio_set>,
+    #[pin]
     pages: PagePool,
     /// Who waits for pages of the reserve: one at a time, so that two don't wait for each other.
     #[pin]
@@ -135,7 +136,7 @@ impl<T: EndIo> BioSet<T> {
         };
         let flags = flags | bindings::BIOSET_PERCPU_CACHE;
         try_pin_init!(Self {
-            pages: PagePool::new(pages)?,
+            pages <- PagePool::new(pages),
             // INVARIANT: The C function initialises the set.
             set <- Opaque::try_ffi_init(|slot: *mut bindings::bio_set| {
                 // SAFETY: The slot is valid for writing; a set starts out zeroed.
@@ -280,9 +281,13 @@ impl<T: EndIo<Payload = Buffer>> BioSet<T> {
             Wait::Yes => gfp::NOIO | gfp::NORETRY | gfp::NOWARN,
             Wait::No => gfp::NOWAIT,
         };
-        // SAFETY: The array has room for so many pages.
-        let mut got =
-            unsafe { ffi::shim_alloc_pages_bulk(flags, wanted as c_int, batch.as_mut_ptr()) };
+        let mut got = self
+            .pages
+            .take_spare(batch.get_mut(..wanted).unwrap_or_default());
+        if got == 0 {
+            // SAFETY: The array has room for so many pages.
+            got = unsafe { ffi::shim_alloc_pages_bulk(flags, wanted as c_int, batch.as_mut_ptr()) };
+        }
         if got == 0 && wait == Wait::Yes {
             let _patient = self.patient.lock();
             if let (Some(page), Some(first)) = (self.pages.take(wait), batch.first_mut()) {
