@@ -190,6 +190,7 @@ fn handle(
         Packet::BarrierAck(ack) => barrier_ack(resource, ack)?,
         Packet::Ack(kind, ack) => {
             let device = resource.device(vnr).ok_or(Conn::NetworkFailure)?;
+            link.answered(1);
             block_ack(resource, &device, kind, &ack)?;
         }
         Packet::OvResult(result) => {
@@ -329,8 +330,9 @@ fn barrier_ack(resource: &Arc<Resource>, ack: BarrierAck) -> Result<(), Conn> {
             );
             Conn::ProtocolError
         })?;
-    // A sender that found the log full goes on.
-    resource.sender.wake_all();
+    if resource.epochs_full.load(Ordering::SeqCst) {
+        resource.sender.wake_all();
+    }
     let table = resource.plane.table();
     let mut next = Some(closed.first);
     for _ in 0..closed.writes {

@@ -19,7 +19,7 @@ use drbd_core::request::epoch::PeerEpochs;
 use drbd_core::wire::{AckKind, Agreed, BlockId, BlockRange, Context, Phase, Socket as Which};
 use kernel::new_mutex;
 use kernel::prelude::*;
-use kernel::sync::{Arc, Mutex};
+use kernel::sync::{barrier, Arc, Mutex};
 
 use crate::connect::send_all;
 use crate::device::Device;
@@ -101,6 +101,11 @@ pub(crate) struct Link {
     /// Woken when the ack sender has something to do.
     #[pin]
     pub(crate) answers: WaitQueue,
+    /// Writes that the peer has been sent and has not answered, as good as can be told: for a
+    /// choice that is never wrong, only better or worse.
+    pub(crate) in_flight: AtomicU32,
+    /// The receiver has more to read at once, and wakes the ack sender for all of it.
+    gathering: AtomicBool,
     /// The epochs of the peer's writes.
     #[pin]
     pub(crate) epochs: Mutex<PeerEpochs>,
@@ -114,6 +119,8 @@ impl Link {
         let replies = KVec::with_capacity(64, GFP_KERNEL)?;
         let acks = Self::room_for_acks()?;
         let told = KVec::with_capacity(64, GFP_KERNEL)?;
+        // Small packets go one way on it: TCP need not answer each of them with one of its own.
+        meta.set_delayed_ack();
         Arc::pin_init(
             pin_init!(Self {
                 data,
@@ -137,6 +144,8 @@ impl Link {
                 wants_pages: AtomicBool::new(false),
                 quiet <- new_wait_queue!("drbd_quiet"),
                 answers <- new_wait_queue!("drbd_answers"),
+                in_flight: AtomicU32::new(0),
+                gathering: AtomicBool::new(false),
                 epochs <- new_mutex!(PeerEpochs::new(true), "drbd_peer_epochs"),
                 last_received: AtomicU64::new(time::monotonic_ns() / 1_000_000),
             }),
@@ -228,12 +237,45 @@ impl Link {
     /// Has the ack sender give an ack. If it is far behind, because the peer reads none, the
     /// receiver waits for it: then the peer has to wait, too.
     fn quick_ack(&self, ack: QuickAck) {
-        self.quiet
-            .wait_idle(|| self.is_down() || self.acks.lock().len() < QUICK_ACKS);
+        let room = || self.is_down() || self.acks.lock().len() < QUICK_ACKS;
+        if !room() {
+            self.hand_over();
+            self.quiet.wait_idle(room);
+        }
         // There is room: only the receiver adds to them.
         let _ = self.acks.lock().push_within_capacity(ack);
         self.reply_news.store(true, Ordering::Release);
-        self.answers.wake_all();
+        self.answer_soon();
+    }
+
+    /// The ack sender has something to do that can wait until the receiver has handled what it has
+    /// got. Any context.
+    pub(crate) fn answer_soon(&self) {
+        // Pairs with `hand_over`: what was listed before this look is seen by the wake there.
+        barrier::smp_mb(barrier::Full);
+        if !self.gathering.load(Ordering::Relaxed) {
+            self.answers.wake_all();
+        }
+    }
+
+    /// The peer has answered so many writes.
+    pub(crate) fn answered(&self, writes: u32) {
+        let less = |n: u32| Some(n.saturating_sub(writes));
+        let _ = self
+            .in_flight
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// The receiver has more to read, and will call [`Link::hand_over`] before it sleeps.
+    pub(crate) fn gather(&self) {
+        self.gathering.store(true, Ordering::Relaxed);
+    }
+
+    /// The receiver is about to sleep, or has gathered enough: answers go out now.
+    pub(crate) fn hand_over(&self) {
+        if self.gathering.swap(false, Ordering::SeqCst) {
+            self.answers.wake_all();
+        }
     }
 
     /// A write was received; the peer waits for no more (protocol B). May sleep.

@@ -20,7 +20,7 @@ use crate::link::Link;
 use crate::ranges::Tickets;
 use crate::resource::Resource;
 use crate::sys::bio::{Buffer, EndIo, OpFlags, OwnedBio, Status};
-use crate::sys::llist;
+use crate::sys::llist::{self, Push};
 use crate::sys::log::{log, Level};
 use crate::sys::time::ms_to_jiffies;
 
@@ -217,13 +217,15 @@ pub(crate) fn pass_on(bio: OwnedBio<PeerIo>) {
     let over = bio.over.clone();
     match bio.purpose {
         Purpose::Write { .. } | Purpose::ResyncWrite | Purpose::Flush { .. } => {
-            let _ = over.done.push(bio);
-            over.answers.wake_all();
+            if let Push::First = over.done.push(bio) {
+                over.answer_soon();
+            }
         }
         Purpose::Read | Purpose::ResyncRead | Purpose::Check(_) => {
             let resource = bio.device.resource.clone();
-            let _ = over.read.push(bio);
-            resource.sender.wake_all();
+            if let Push::First = over.read.push(bio) {
+                resource.sender.wake_all();
+            }
         }
     }
 }

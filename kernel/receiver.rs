@@ -11,7 +11,7 @@ mod checks;
 use core::sync::atomic::Ordering;
 use drbd_core::config::net::AlgName;
 use drbd_core::config::NetConf;
-use drbd_core::digest;
+use drbd_core::digest::Digest;
 use drbd_core::peer::{settings, Event as Told};
 use drbd_core::request::range::Work;
 use drbd_core::request::slots::SlotId;
@@ -44,6 +44,8 @@ use crate::sys::Wait;
 const BUFFER: usize = 8192;
 /// How much is read beyond what the packet at hand needs.
 const AHEAD: usize = 128;
+/// Answers wait for so many packets at most.
+const GATHERED: u32 = 32;
 
 /// Why the link ends.
 enum End {
@@ -76,8 +78,11 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
         context,
         integrity: None,
         cursor: None,
+        gathered: 0,
     };
-    match receiver.work(&mut buffer) {
+    let ended = receiver.work(&mut buffer);
+    receiver.hand_over();
+    match ended {
         Ok(()) => {}
         Err(_) if link.is_down() => {}
         Err(End::Broken(reason)) => resource.feed(Told::LinkBroken(reason)),
@@ -96,6 +101,8 @@ struct Receiver<'a> {
     integrity: Option<Arc<Hash>>,
     /// The bitmap that is being received.
     cursor: Option<BitmapCursor>,
+    /// Packets since answers were last handed over to the ack sender.
+    gathered: u32,
 }
 
 impl Receiver<'_> {
@@ -115,11 +122,48 @@ impl Receiver<'_> {
                 Ok(packet) => packet,
                 Err(e) => return Err(self.refuse(&e)),
             };
-            let ahead = window.get(frame.consumed..).unwrap_or_default();
-            let used = self.packet(frame.header.volume, packet, frame.bulk, ahead)?;
-            let consumed = frame.consumed.saturating_add(used);
-            buffer.consume(consumed);
+            let (vnr, consumed) = (frame.header.volume, frame.consumed);
+            match packet {
+                Packet::Data(data) => {
+                    buffer.consume(consumed);
+                    self.data(vnr, data, buffer)?;
+                }
+                Packet::DataReply(reply) => {
+                    buffer.consume(consumed);
+                    self.data_reply(vnr, reply, buffer)?;
+                }
+                Packet::RsDataReply(reply) => {
+                    buffer.consume(consumed);
+                    self.resync_reply(vnr, reply, buffer)?;
+                }
+                _ if frame.bulk != 0 => return Err(PROTOCOL_ERROR),
+                other => {
+                    self.small(vnr, other)?;
+                    buffer.consume(consumed);
+                }
+            }
+            self.gathered = self.gathered.wrapping_add(1);
+            if self.gathered >= GATHERED {
+                self.hand_over();
+            }
         }
+    }
+
+    /// What was gathered for the ack sender goes out: we may sleep now, or it is enough.
+    fn hand_over(&mut self) {
+        self.gathered = 0;
+        self.link.hand_over();
+    }
+
+    /// Whether so many bytes can be had without sleeping. If not, what was gathered goes out.
+    fn is_there(&mut self, bytes: usize) -> bool {
+        let there = self.link.data.fill().unread as usize >= bytes;
+        if there {
+            self.link.gather();
+        } else {
+            self.hand_over();
+        }
+        there
     }
 
     fn refuse(&self, error: &WireError) -> End {
@@ -135,6 +179,7 @@ impl Receiver<'_> {
     fn read_more(&mut self, buffer: &mut ReadAhead, total: usize) -> Handled {
         buffer.compact();
         while buffer.window().len() < total {
+            self.is_there(total.saturating_sub(buffer.window().len()));
             let room = buffer.room(total.saturating_add(AHEAD));
             match self.link.data.recv(room, RecvOpts::default()) {
                 Ok(0) => {
@@ -151,23 +196,6 @@ impl Receiver<'_> {
         Ok(())
     }
 
-    /// Handles a packet; gives how many bytes of `ahead`, what is in the buffer behind it, it took.
-    fn packet(
-        &mut self,
-        vnr: u16,
-        packet: Packet<'_>,
-        bulk: u32,
-        ahead: &[u8],
-    ) -> Result<usize, End> {
-        match packet {
-            Packet::Data(data) => self.data(vnr, data, ahead),
-            Packet::DataReply(reply) => self.data_reply(vnr, reply, ahead),
-            Packet::RsDataReply(reply) => self.resync_reply(vnr, reply, ahead),
-            _ if bulk != 0 => Err(PROTOCOL_ERROR),
-            other => self.small(vnr, other).map(|()| 0),
-        }
-    }
-
     fn small(&mut self, vnr: u16, packet: Packet<'_>) -> Handled {
         let resource = self.resource;
         match packet {
@@ -176,12 +204,18 @@ impl Receiver<'_> {
             Packet::RsDataRequest(r) | Packet::RsThinReq(r) => {
                 return self.read_request(vnr, r, Purpose::ResyncRead);
             }
-            Packet::Trim(t) => return self.zero_out(vnr, t, Command::Trim),
-            Packet::Zeroes(t) => return self.zero_out(vnr, t, Command::Zeroes),
             Packet::OutOfSync(d) => {
                 self.device(vnr)?
                     .mark_out_of_sync(d.range.sector(), d.range.size());
+                return Ok(());
             }
+            _ => {}
+        }
+        // What the others do may sleep for long.
+        self.hand_over();
+        match packet {
+            Packet::Trim(t) => return self.zero_out(vnr, t, Command::Trim),
+            Packet::Zeroes(t) => return self.zero_out(vnr, t, Command::Zeroes),
             Packet::Bitmap(words) => {
                 return self.bitmap(vnr, |cursor, context, bits| {
                     cursor.take_plain(words, &context.agreed, &mut Merge(bits))
@@ -311,13 +345,12 @@ impl Receiver<'_> {
         Err(PROTOCOL_ERROR)
     }
 
-    /// Moves the data of a packet to its pages, and checks it against its digest if it has one;
-    /// gives how much of both was in the buffer.
+    /// Moves the data of a packet to its pages, and checks it against its digest if it has one.
     #[inline]
-    fn fill(&mut self, at: (&Device, u64), pages: Pages<'_>, ahead: &[u8]) -> Result<usize, End> {
+    fn fill(&mut self, at: (&Device, u64), pages: Pages<'_>, buffer: &mut ReadAhead) -> Handled {
         match &self.integrity {
-            None => self.fill_unchecked(pages, ahead),
-            Some(_) => self.fill_checked(at, pages, ahead),
+            None => self.fill_unchecked(pages, buffer),
+            Some(_) => self.fill_checked(at, pages, buffer),
         }
     }
 
@@ -327,26 +360,17 @@ impl Receiver<'_> {
         &mut self,
         (device, sector): (&Device, u64),
         pages: Pages<'_>,
-        ahead: &[u8],
-    ) -> Result<usize, End> {
+        buffer: &mut ReadAhead,
+    ) -> Handled {
         let hash = self.integrity.clone().ok_or(PROTOCOL_ERROR)?;
-        let mut bytes = [0; digest::SIZE_MAX];
-        let told = bytes
-            .get_mut(..usize::from(hash.size()))
-            .ok_or(PROTOCOL_ERROR)?;
-        let mut here = 0_usize;
-        for (to, from) in told.iter_mut().zip(ahead) {
-            *to = *from;
-            here = here.saturating_add(1);
-        }
-        if let Some(missing) = told.get_mut(here..).filter(|rest| !rest.is_empty()) {
-            recv_exact(&self.link.data, missing).map_err(|_| End::Broken(Conn::BrokenPipe))?;
-            self.link.heard();
-        }
-        let ahead = ahead.get(here..).unwrap_or_default();
-        let used = self.fill_unchecked(pages, ahead)?;
+        let size = usize::from(hash.size());
+        self.read_more(buffer, size)?;
+        let told = Digest::new(buffer.window().get(..size).ok_or(PROTOCOL_ERROR)?);
+        let told = told.ok_or(PROTOCOL_ERROR)?;
+        buffer.consume(size);
+        self.fill_unchecked(pages, buffer)?;
         let own = hash.of_data(pages).map_err(|_| PROTOCOL_ERROR)?;
-        if !own.matches(told) {
+        if !own.matches(told.as_bytes()) {
             log!(
                 Level::Error,
                 *device,
@@ -356,33 +380,45 @@ impl Receiver<'_> {
             );
             return Err(PROTOCOL_ERROR);
         }
-        Ok(used.saturating_add(here))
+        Ok(())
     }
 
-    /// Moves the data of a packet to its pages; gives how much of it was in the buffer.
-    fn fill_unchecked(&mut self, pages: Pages<'_>, ahead: &[u8]) -> Result<usize, End> {
-        let mine = ahead
-            .get(..ahead.len().min(pages.len() as usize))
-            .unwrap_or_default();
-        let used = pages.copy_from(mine);
+    /// Moves the data of a packet to its pages. What is in the buffer comes first. What has come
+    /// with the data goes into the buffer, so that a run of small writes costs a call each.
+    fn fill_unchecked(&mut self, pages: Pages<'_>, buffer: &mut ReadAhead) -> Handled {
+        let used = pages.copy_from(buffer.window());
+        buffer.consume(used);
         let mut rest = pages.skip(used as u32);
         while !rest.is_empty() {
+            // There is data to come, so the buffer is empty.
+            buffer.compact();
+            let there = self.is_there(rest.len() as usize);
             let how = RecvOpts {
-                wait_all: true,
+                wait_all: !there,
                 ..RecvOpts::default()
             };
-            match self.link.data.recv_data(rest, how) {
+            let ahead = if there {
+                buffer.room(AHEAD)
+            } else {
+                Default::default()
+            };
+            match self.link.data.recv_data(rest, ahead, how) {
                 Ok(0) | Err(_) => return Err(End::Broken(Conn::BrokenPipe)),
-                Ok(got) => rest = rest.skip(got as u32),
+                Ok(got) => {
+                    buffer.added(got.saturating_sub(rest.len() as usize));
+                    rest = rest.skip(u32::try_from(got).unwrap_or(u32::MAX));
+                }
             }
             self.link.heard();
         }
-        Ok(used)
+        Ok(())
     }
 
     /// Reads data that nobody wants.
-    fn drain(&mut self, bytes: u32, ahead: &[u8]) -> Result<usize, End> {
-        let used = ahead.len().min(bytes as usize);
+    fn drain(&mut self, bytes: u32, buffer: &mut ReadAhead) -> Handled {
+        let used = buffer.window().len().min(bytes as usize);
+        buffer.consume(used);
+        self.hand_over();
         let mut left = (bytes as usize).saturating_sub(used);
         let mut sink = [0; 512];
         while left > 0 {
@@ -390,16 +426,17 @@ impl Receiver<'_> {
             recv_exact(&self.link.data, piece).map_err(|_| End::Broken(Conn::BrokenPipe))?;
             left = left.saturating_sub(piece.len());
         }
-        Ok(used)
+        Ok(())
     }
 
     /// The peer may fill `max-buffers` pages; more only if none comes back for a moment, since each
     /// node might be waiting for the other to read.
-    fn wait_for_buffers(&self) {
+    fn wait_for_buffers(&mut self) {
         let pages = u64::from(self.net.max_buffers);
         if !self.link.fills(pages) {
             return;
         }
+        self.hand_over();
         self.link.wants_pages.store(true, Ordering::SeqCst);
         self.link.quiet.wait_idle_timeout(ms_to_jiffies(100), || {
             !self.link.fills(pages) || self.link.is_down()
@@ -408,7 +445,7 @@ impl Receiver<'_> {
     }
 
     fn object(
-        &self,
+        &mut self,
         device: &Arc<Device>,
         purpose: Purpose,
         range: &BlockRange,
@@ -423,13 +460,19 @@ impl Receiver<'_> {
             id,
         );
         self.wait_for_buffers();
+        let io = match crate::peer_ios().alloc_buffer(range.size(), Wait::No, io) {
+            Ok(bio) => return Ok(bio),
+            Err(io) => io,
+        };
+        // Memory may have to come back from what was gathered.
+        self.hand_over();
         crate::peer_ios()
             .alloc_buffer(range.size(), Wait::Yes, io)
             .map_err(|_| End::Broken(Conn::NetworkFailure))
     }
 
     /// A write of the peer's application.
-    fn data(&mut self, vnr: u16, data: Data, ahead: &[u8]) -> Result<usize, End> {
+    fn data(&mut self, vnr: u16, data: Data, buffer: &mut ReadAhead) -> Handled {
         let device = self.device(vnr)?;
         self.check(&device, &data.range)?;
         let flags = WriteFlags::from_wire(
@@ -444,7 +487,7 @@ impl Receiver<'_> {
             .recv
             .fetch_add(u64::from(data.range.sectors()), Ordering::Relaxed);
         if !device.policy().local_write {
-            return self.refuse_write(&device, &data, ahead);
+            return self.refuse_write(&device, &data, buffer);
         }
         let disk_flags = OpFlags::NONE
             .with(if flags.sync {
@@ -470,7 +513,7 @@ impl Receiver<'_> {
             flags: disk_flags,
         };
         let mut bio = self.object(&device, purpose, &data.range, data.block_id)?;
-        let used = self.fill((&device, bio.sector), bio.data(), ahead)?;
+        self.fill((&device, bio.sector), bio.data(), buffer)?;
         device.counters.unacked.fetch_add(1, Ordering::Relaxed);
         if flags.ack.receive() {
             self.link.received(&bio);
@@ -491,12 +534,13 @@ impl Receiver<'_> {
         } else {
             let _ = self.link.held.push(bio);
         }
-        Ok(used)
+        Ok(())
     }
 
     /// Gets the extents of a write into the activity log. Without a log, or a disk, the write fails
     /// where it is submitted.
-    fn cover(&self, device: &Arc<Device>, bio: &mut OwnedBio<PeerIo>) -> Handled {
+    fn cover(&mut self, device: &Arc<Device>, bio: &mut OwnedBio<PeerIo>) -> Handled {
+        self.hand_over();
         let covered = device.cover_and_wait(bio.sector, bio.bytes, || !self.link.is_down());
         match (covered, bio.data_mut()) {
             (Ok(refs), Some(io)) => io.refs = refs,
@@ -513,23 +557,31 @@ impl Receiver<'_> {
         &mut self,
         device: &Arc<Device>,
         data: &Data,
-        ahead: &[u8],
-    ) -> Result<usize, End> {
+        buffer: &mut ReadAhead,
+    ) -> Handled {
         let digest = u32::from(self.context.digest_size);
-        let used = self.drain(data.range.size().saturating_add(digest), ahead)?;
+        self.drain(data.range.size().saturating_add(digest), buffer)?;
         self.link.epochs.lock().count_only();
         self.link.cannot(device, &data.range, data.block_id);
-        Ok(used)
+        Ok(())
     }
 
     /// Takes the range of the peer's I/O. Who is in the way is local I/O that ends by itself.
-    fn take_range(&self, device: &Arc<Device>, bio: &mut OwnedBio<PeerIo>, work: Work) -> Handled {
+    fn take_range(
+        &mut self,
+        device: &Arc<Device>,
+        bio: &mut OwnedBio<PeerIo>,
+        work: Work,
+    ) -> Handled {
         let (sector, bytes) = (bio.sector, bio.bytes);
-        let mut tickets = None;
-        device.idle.wait_idle(|| {
-            tickets = device.take_range(sector, bytes, work, || {});
-            tickets.is_some() || self.link.is_down()
-        });
+        let mut tickets = device.take_range(sector, bytes, work, || {});
+        if tickets.is_none() {
+            self.hand_over();
+            device.idle.wait_idle(|| {
+                tickets = device.take_range(sector, bytes, work, || {});
+                tickets.is_some() || self.link.is_down()
+            });
+        }
         match (tickets, bio.data_mut()) {
             (Some(tickets), Some(io)) => {
                 io.tickets = tickets;
@@ -549,6 +601,7 @@ impl Receiver<'_> {
                 break;
             }
             // The ack sender wakes us when a barrier ack has gone out.
+            self.hand_over();
             self.link
                 .quiet
                 .wait_idle_timeout(ms_to_jiffies(10), || self.link.is_down());
@@ -557,7 +610,7 @@ impl Receiver<'_> {
             }
         }
         self.link.barrier_news.store(true, Ordering::Release);
-        self.link.answers.wake_all();
+        self.link.answer_soon();
         Ok(())
     }
 
@@ -580,7 +633,7 @@ impl Receiver<'_> {
     }
 
     /// The data of a read that our application waits for.
-    fn data_reply(&mut self, vnr: u16, reply: DataReply, ahead: &[u8]) -> Result<usize, End> {
+    fn data_reply(&mut self, vnr: u16, reply: DataReply, buffer: &mut ReadAhead) -> Handled {
         let device = self.device(vnr)?;
         let id = SlotId::from_wire(reply.block_id.to_u64());
         let plane = &self.resource.plane;
@@ -594,14 +647,11 @@ impl Receiver<'_> {
         let Some((upper, started)) = upper else {
             return Err(PROTOCOL_ERROR);
         };
-        let used = match self.fill((&device, reply.range.sector()), upper.data(), ahead) {
-            Ok(used) => used,
-            Err(end) => {
-                // The link is gone: whoever ends its requests finds this one as it was.
-                plane.settle_in(id, upper, started);
-                return Err(end);
-            }
-        };
+        if let Err(end) = self.fill((&device, reply.range.sector()), upper.data(), buffer) {
+            // The link is gone: whoever ends its requests finds this one as it was.
+            plane.settle_in(id, upper, started);
+            return Err(end);
+        }
         device
             .counters
             .recv
@@ -619,11 +669,11 @@ impl Receiver<'_> {
             }
             Err(_) => device.end(upper, started, Status::IO_ERROR),
         }
-        Ok(used)
+        Ok(())
     }
 
     /// A resync block that we asked for.
-    fn resync_reply(&mut self, vnr: u16, reply: DataReply, ahead: &[u8]) -> Result<usize, End> {
+    fn resync_reply(&mut self, vnr: u16, reply: DataReply, buffer: &mut ReadAhead) -> Handled {
         let device = self.device(vnr)?;
         self.check(&device, &reply.range)?;
         let Some(wanted) = crate::resync::arrived(&device, &reply.range) else {
@@ -633,7 +683,7 @@ impl Receiver<'_> {
             .counters
             .recv
             .fetch_add(u64::from(reply.range.sectors()), Ordering::Relaxed);
-        let result = self.write_resync_block(&device, &reply, ahead);
+        let result = self.write_resync_block(&device, &reply, buffer);
         device.release_range(wanted);
         result
     }
@@ -642,14 +692,14 @@ impl Receiver<'_> {
         &mut self,
         device: &Arc<Device>,
         reply: &DataReply,
-        ahead: &[u8],
-    ) -> Result<usize, End> {
+        buffer: &mut ReadAhead,
+    ) -> Handled {
         let mut bio = self.object(device, Purpose::ResyncWrite, &reply.range, reply.block_id)?;
-        let used = self.fill((device, bio.sector), bio.data(), ahead)?;
+        self.fill((device, bio.sector), bio.data(), buffer)?;
         self.take_range(device, &mut bio, Work::ResyncIo)?;
         device.counters.unacked.fetch_add(1, Ordering::Relaxed);
         peer_io::submit_write(bio);
-        Ok(used)
+        Ok(())
     }
 
     /// P_TRIM and P_ZEROES: the range reads as zeroes afterwards. Nothing else of this connection

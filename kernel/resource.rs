@@ -114,9 +114,15 @@ pub(crate) struct Resource {
     pub(crate) devices_version: AtomicU32,
     /// Requests and their queue.
     pub(crate) plane: Plane,
-    /// The epoch that the sender has open; what it is asked to close, see [`crate::sender`].
+    /// The epoch that the sender has open.
     pub(crate) open_epoch: AtomicU32,
-    pub(crate) close_request: AtomicU64,
+    /// The last epoch of which a write was answered, with [`ANSWERED`]: what follows may depend on
+    /// it. The sender looks when it takes requests.
+    pub(crate) answered_epoch: AtomicU64,
+    /// Whatever epoch is open is to be closed now.
+    pub(crate) close_now: AtomicBool,
+    /// The sender waits for a place in `epochs`.
+    pub(crate) epochs_full: AtomicBool,
     /// Closed epochs that wait for their barrier acks.
     #[pin]
     pub(crate) epochs: SpinLockIrq<EpochLog<EpochRing>>,
@@ -187,11 +193,7 @@ impl AsMut<[Option<ClosedEpoch>]> for EpochRing {
 }
 
 /// Marks an answer that is there.
-const ANSWERED: u64 = 1 << 32;
-/// Closes whatever epoch is open.
-pub(crate) const CLOSE_ANY: u64 = 1 << 33;
-/// Closes the epoch in the low half.
-pub(crate) const CLOSE_THIS: u64 = 1 << 32;
+pub(crate) const ANSWERED: u64 = 1 << 32;
 
 impl Resource {
     /// A resource with its one connection, StandAlone. May sleep.
@@ -235,7 +237,9 @@ impl Resource {
                 devices_version: AtomicU32::new(0),
                 plane,
                 open_epoch: AtomicU32::new(0),
-                close_request: AtomicU64::new(0),
+                answered_epoch: AtomicU64::new(0),
+                close_now: AtomicBool::new(false),
+                epochs_full: AtomicBool::new(false),
                 epochs <- new_spinlock_irq!(epochs, "drbd_epochs"),
                 flushes <- new_spinlock_irq!(flushes, "drbd_flushes"),
                 sender <- new_wait_queue!("drbd_sender"),
@@ -393,6 +397,11 @@ impl Resource {
         }
     }
 
+    /// Whether this is so for any volume's device. Any context.
+    pub(crate) fn any_device(&self, f: impl FnMut(&Arc<Device>) -> bool) -> bool {
+        self.devices.lock().iter().any(f)
+    }
+
     /// The device of a volume. Any context.
     pub(crate) fn device(&self, vnr: u16) -> Option<Arc<Device>> {
         self.devices.lock().iter().find(|d| d.vnr == vnr).cloned()
@@ -508,18 +517,18 @@ impl Resource {
         }
     }
 
-    /// A write of this epoch was answered: what comes later belongs to a later epoch.
+    /// A write of this epoch was answered: what comes later belongs to a later epoch. The sender
+    /// is not woken: its next packet, or its next look at the clock, is early enough.
     pub(crate) fn close_epoch(&self, epoch: u32) {
         if self.open_epoch.load(Ordering::Acquire) == epoch {
-            self.close_request
-                .store(CLOSE_THIS | u64::from(epoch), Ordering::Release);
-            self.sender.wake_all();
+            self.answered_epoch
+                .store(ANSWERED | u64::from(epoch), Ordering::Release);
         }
     }
 
     /// Whatever epoch is open ends here.
     pub(crate) fn close_open_epoch(&self) {
-        self.close_request.store(CLOSE_ANY, Ordering::Release);
+        self.close_now.store(true, Ordering::Release);
         self.sender.wake_all();
     }
 

@@ -23,6 +23,8 @@ use crate::resource::Resource;
 use crate::sys::bio::OwnedBio;
 use crate::sys::time::{ms_to_jiffies, Jiffies};
 
+/// How long the sender sleeps if no resync has it wake up, in ms.
+const IDLE_MS: u32 = 10_000;
 /// Requests of a volume that may be open at once.
 const OPEN_MAX: usize = 512;
 
@@ -158,6 +160,9 @@ pub(crate) fn position(device: &Device) -> u64 {
 
 /// How long the sender may sleep before a step is due.
 pub(crate) fn next_tick(resource: &Arc<Resource>) -> Jiffies {
+    if !resource.any_device(|device| device.asks.load(Ordering::Acquire)) {
+        return ms_to_jiffies(IDLE_MS);
+    }
     let now = Resource::now_ms();
     let devices = resource.devices();
     let asking = devices
@@ -170,9 +175,11 @@ pub(crate) fn next_tick(resource: &Arc<Resource>) -> Jiffies {
     });
     let wait = due
         .min()
-        .map_or(10_000, |due| due.saturating_sub(now))
-        .clamp(1, 10_000);
-    ms_to_jiffies(wait as u32)
+        .map_or(IDLE_MS, |due| {
+            u32::try_from(due.saturating_sub(now)).unwrap_or(IDLE_MS)
+        })
+        .clamp(1, IDLE_MS);
+    ms_to_jiffies(wait)
 }
 
 /// Makes the steps that are due: asks about blocks by `ask`, which also hears whether it is for a
@@ -181,6 +188,9 @@ pub(crate) fn tick(
     resource: &Arc<Resource>,
     mut ask: impl FnMut(&Arc<Device>, BlockRange, bool) -> Result,
 ) -> Result {
+    if !resource.any_device(|device| device.asks.load(Ordering::Acquire)) {
+        return Ok(());
+    }
     for device in resource.devices().iter() {
         if !device.asks.load(Ordering::Acquire) {
             continue;

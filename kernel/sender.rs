@@ -3,9 +3,9 @@
 //! The sender: the one thread that writes to the data socket.
 //!
 //! It takes what was queued since it looked last, in order, and gives epochs to writes as it takes
-//! them; so the order on the wire is the order of taking, and admission needs no lock. Headers of
-//! a run of packets are gathered in one buffer; the pages of a write go to the socket themselves
-//! (protocols B and C) or are copied (A, whose writes complete before the peer has them).
+//! them; so the order on the wire is the order of taking, and admission needs no lock. A run of
+//! packets goes out with one call; the pages of a write go to the socket themselves (protocols B
+//! and C) or are copied (A, whose writes complete before the peer has them).
 //!
 //! Answers to the peer's reads go first: a write that waited for a resync read must come after its
 //! answer on the wire.
@@ -31,23 +31,25 @@ use crate::device::Device;
 use crate::link::Link;
 use crate::peer_io::{PeerIo, Purpose};
 use crate::plane::{Kind, Req};
-use crate::resource::{Resource, CLOSE_ANY, CLOSE_THIS};
-use crate::stream::Gather;
+use crate::resource::{Resource, ANSWERED};
+use crate::stream;
 use crate::sys::bio::{OwnedBio, UpperHold};
 use crate::sys::crypto::Hash;
 use crate::sys::data::Data as Pages;
 use crate::sys::log::{log, Level};
 use crate::sys::memalloc::{NoIo, NoReclaim};
 use crate::sys::params;
-use crate::sys::socket::SendOpts;
+use crate::sys::socket::{Outgoing, SendOpts};
+use crate::sys::time::ms_to_jiffies;
 use crate::vector;
 
-/// Bytes of the buffer for headers and small packets.
-const BUFFER: usize = 8192;
 /// The longest packet of a bitmap.
 const BITMAP_PACKET: usize = 4096;
 /// Room for any packet but a bitmap's.
 const SMALL_PACKET: usize = 512;
+/// How long the barrier behind a write may wait for a packet to go with, in ms. Until its ack
+/// comes, the write keeps its slot, and its blocks count as out of sync if the link breaks.
+const LINGER_MS: u32 = 20;
 
 /// The body of the sender thread.
 pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
@@ -76,8 +78,8 @@ struct Sender<'a> {
     /// When requests are looked at next for answers that the peer owes.
     look_again_ms: u64,
     epoch: SendEpoch,
-    /// Headers and small packets that are not sent yet.
-    buffer: Gather,
+    /// Packets that are not sent yet.
+    out: Outgoing,
     /// The socket holds back a small rest, because more was announced.
     held_back: bool,
     /// `data-integrity-alg`, as the last P_PROTOCOL or its update has told the peer.
@@ -99,7 +101,7 @@ impl<'a> Sender<'a> {
             protocol_sent: false,
             look_again_ms: 0,
             epoch: SendEpoch::new(number),
-            buffer: Gather::new(BUFFER)?,
+            out: Outgoing::new()?,
             held_back: false,
             integrity: None,
             sent: KVec::with_capacity(256, GFP_KERNEL)?,
@@ -110,12 +112,15 @@ impl<'a> Sender<'a> {
         let (resource, link) = (self.resource, self.link);
         loop {
             resource.resync_begun.store(false, Ordering::Release);
-            let resync_due = crate::resync::next_tick(resource);
-            resource.sender.wait_idle_timeout(resync_due, || {
+            let mut due = crate::resync::next_tick(resource);
+            if self.epoch.writes() > 0 {
+                due = due.min(ms_to_jiffies(LINGER_MS));
+            }
+            resource.sender.wait_idle_timeout(due, || {
                 link.is_down()
                     || !resource.plane.queue.is_empty()
                     || !link.read.is_empty()
-                    || self.epoch_is_to_be_closed()
+                    || resource.close_now.load(Ordering::Acquire)
                     || resource.has_resync_news()
                     || resource.resync_begun.load(Ordering::Acquire)
             });
@@ -124,16 +129,24 @@ impl<'a> Sender<'a> {
             }
             resource.renew_net(&mut self.seen, &mut self.net);
             self.look_for_overdue()?;
+            if link.in_flight.load(Ordering::Relaxed) > 0 {
+                // The peer has something to do: whoever waits for this processor may add to the
+                // queue first. With an idle processor at hand nobody does, and this is nothing.
+                crate::sys::thread::yield_now();
+            }
             // What was queued after an answer was pushed is behind it on the wire.
             let batch = resource.plane.queue.take_all();
             for bio in link.read.take_all() {
                 self.answer_read(bio)?;
             }
-            for item in batch {
-                self.item(&item)?;
-            }
+            // After the taking: a write that was issued after the answer of another one is in this
+            // batch only if the answer is seen here. Writes that are answered while the batch is
+            // under way are independent of all in it, so it needs no more looks.
             if self.epoch_is_to_be_closed() {
                 self.close_epoch()?;
+            }
+            for item in batch {
+                self.item(&item)?;
             }
             crate::resync::tick(resource, |device, range, verify| {
                 if verify {
@@ -194,14 +207,14 @@ impl<'a> Sender<'a> {
     }
 
     fn epoch_is_to_be_closed(&self) -> bool {
-        let wanted = self.resource.close_request.load(Ordering::Acquire);
-        wanted & CLOSE_ANY != 0
-            || (wanted & CLOSE_THIS != 0 && wanted as u32 == self.epoch.number())
+        let answered = self.resource.answered_epoch.load(Ordering::Acquire);
+        answered == ANSWERED | u64::from(self.epoch.number())
+            || self.resource.close_now.load(Ordering::Acquire)
     }
 
     /// Closes the open epoch, if it has writes, and says so to the peer.
     fn close_epoch(&mut self) -> Result {
-        self.resource.close_request.store(0, Ordering::Release);
+        self.resource.close_now.store(false, Ordering::Release);
         let Some(closed) = self.epoch.close() else {
             return Ok(());
         };
@@ -222,8 +235,10 @@ impl<'a> Sender<'a> {
                 Err(back) => closed = back,
             }
             // Thousands of barriers without ack: the peer is too slow, wait for it.
+            self.resource.epochs_full.store(true, Ordering::SeqCst);
             let room = || self.link.is_down() || self.resource.epochs.lock().has_room();
             self.resource.sender.wait_idle(room);
+            self.resource.epochs_full.store(false, Ordering::SeqCst);
             if self.link.is_down() {
                 return Err(ENOTCONN);
             }
@@ -254,11 +269,13 @@ impl<'a> Sender<'a> {
         let Some(subject) = table.subject(slot) else {
             return Ok(());
         };
-        if self.epoch_is_to_be_closed() || self.epoch.writes() >= self.net.max_epoch_size {
+        if self.epoch.writes() >= self.net.max_epoch_size {
             self.close_epoch()?;
         }
         self.epoch.add(&table, slot);
-        let pages = hold.data();
+        if flags.ack.receive() || flags.ack.write() {
+            self.link.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
         let packet = Packet::Data(Data {
             range: range(subject.sector, subject.bytes)?,
             block_id: BlockId::from_u64(slot.to_wire()),
@@ -269,12 +286,20 @@ impl<'a> Sender<'a> {
             .counters
             .send
             .fetch_add(u64::from(subject.bytes >> 9), Ordering::Relaxed);
-        self.data_packet(device.vnr, &packet, pages)?;
+        self.data_packet(device.vnr, &packet, hold.data())?;
         // A page that travels itself may change while it does: that is the application's business
         // as long as it has no answer. Protocol A answers before the peer has the data.
         let splice = flags.ack.receive() || flags.ack.write();
-        self.pages(pages, splice)?;
         self.resource.plane.note_sent(slot, Resource::now_ms());
+        let Err(hold) = self.out.add(hold.share(), splice) else {
+            return self.after_flush(device, slot);
+        };
+        // What is before it goes first. Then it fits, unless it has very many pieces.
+        self.flush(true)?;
+        let Err(hold) = self.out.add(hold, splice) else {
+            return self.after_flush(device, slot);
+        };
+        self.pages(hold.data(), splice)?;
         device.request_event(slot, Event::HandedToSocket);
         Ok(())
     }
@@ -283,9 +308,6 @@ impl<'a> Sender<'a> {
         let Some(subject) = self.resource.plane.table().subject(slot) else {
             return Ok(());
         };
-        if self.epoch_is_to_be_closed() {
-            self.close_epoch()?;
-        }
         let range = range(subject.sector, subject.bytes)?;
         self.packet(device.vnr, &Packet::OutOfSync(BlockDesc { range }))?;
         self.after_flush(device, slot)
@@ -295,9 +317,6 @@ impl<'a> Sender<'a> {
         let Some(subject) = self.resource.plane.table().subject(slot) else {
             return Ok(());
         };
-        if self.epoch_is_to_be_closed() {
-            self.close_epoch()?;
-        }
         let request = BlockRequest {
             range: range(subject.sector, subject.bytes)?,
             block_id: BlockId::from_u64(slot.to_wire()),
@@ -424,22 +443,25 @@ impl<'a> Sender<'a> {
         let mut cursor = BitmapCursor::new(bits.len());
         while !cursor.is_done() {
             self.flush(true)?;
+            self.out.make_room()?;
             let (agreed, rle) = (&self.link.agreed, self.net.use_rle);
-            let room = self.buffer.room().get_mut(..BITMAP_PACKET).ok_or(EINVAL)?;
+            let room = self.out.room().get_mut(..BITMAP_PACKET).ok_or(EINVAL)?;
             let sent = cursor
                 .emit_next(&bits.source(), vnr, agreed, rle, room)
                 .map_err(|_| EINVAL)?;
-            self.buffer.added(sent.size);
+            self.out.added(sent.size);
         }
         self.flush(false)
     }
 
     /// Puts a packet into the buffer.
     fn packet(&mut self, vnr: u16, packet: &Packet<'_>) -> Result {
-        if self.buffer.room().len() < SMALL_PACKET {
-            self.flush(true)?;
-        }
-        self.buffer.put(vnr, packet, &self.link.agreed)
+        self.make_room()?;
+        let size = packet
+            .emit(vnr, &self.link.agreed, 0, self.out.room())
+            .map_err(|_| EINVAL)?;
+        self.out.added(size);
+        Ok(())
     }
 
     /// Puts a packet into the buffer whose data is sent behind it, with a digest if there is to be
@@ -454,16 +476,25 @@ impl<'a> Sender<'a> {
 
     #[cold]
     fn sealed_packet(&mut self, vnr: u16, packet: &Packet<'_>, pages: Pages<'_>) -> Result {
-        if self.buffer.room().len() < SMALL_PACKET {
-            self.flush(true)?;
-        }
         let hash = self.integrity.as_ref().ok_or(EINVAL)?;
         let digest = hash.of_data(pages)?;
-        self.buffer
-            .put_sealed(vnr, packet, &self.link.agreed, &digest)
+        self.make_room()?;
+        let (agreed, room) = (&self.link.agreed, self.out.room());
+        let size = stream::emit_sealed(vnr, packet, agreed, &digest, room)?;
+        self.out.added(size);
+        Ok(())
     }
 
-    /// The request's packet is complete when the buffer is sent.
+    /// Makes room for any packet but a bitmap's.
+    fn make_room(&mut self) -> Result {
+        if self.out.has_room(SMALL_PACKET) {
+            return Ok(());
+        }
+        self.flush(true)?;
+        self.out.make_room()
+    }
+
+    /// The request's packet is complete when what waits is sent.
     fn after_flush(&mut self, device: &Arc<Device>, slot: SlotId) -> Result {
         if vector::push(&mut self.sent, (device.clone(), slot), GFP_KERNEL).is_err() {
             self.flush(true)?;
@@ -472,10 +503,10 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Sends what is in the buffer.
+    /// Sends what waits.
     fn flush(&mut self, more: bool) -> Result {
-        if !self.buffer.is_empty() {
-            self.send_buffer(more)?;
+        if !self.out.is_empty() {
+            self.send_out(more)?;
         }
         if self.held_back && !more {
             // Setting the option again sends what was held back.
@@ -488,25 +519,16 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    fn send_buffer(&mut self, more: bool) -> Result {
+    fn send_out(&mut self, more: bool) -> Result {
         let mut at = 0_usize;
-        let how = SendOpts {
-            more,
-            ..SendOpts::default()
-        };
         let mut patience = self.patience();
-        while let Some(rest) = self
-            .buffer
-            .filled()
-            .get(at..)
-            .filter(|rest| !rest.is_empty())
-        {
-            match self.link.data.send(rest, how) {
+        while at < self.out.len() {
+            match self.link.data.send_outgoing(&self.out, at, more) {
                 Ok(sent) => at = at.saturating_add(sent),
                 Err(e) => self.stalled(e, &mut patience)?,
             }
         }
-        self.buffer.clear();
+        self.out.clear();
         self.held_back = more;
         Ok(())
     }

@@ -55,28 +55,27 @@ impl Gather {
         self.added(size);
         Ok(())
     }
+}
 
-    /// Adds a packet whose data, sent behind it, has this digest.
-    pub(crate) fn put_sealed(
-        &mut self,
-        vnr: u16,
-        packet: &Packet<'_>,
-        agreed: &Agreed,
-        digest: &Digest,
-    ) -> Result {
-        let (room, bytes) = (self.room(), digest.as_bytes());
-        let digest_size = u8::try_from(bytes.len()).map_err(|_| EINVAL)?;
-        let size = packet
-            .emit(vnr, agreed, digest_size, room)
-            .map_err(|_| EINVAL)?;
-        let end = size.saturating_add(bytes.len());
-        let place = room.get_mut(size..end).ok_or(EINVAL)?;
-        for (to, from) in place.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        self.added(end);
-        Ok(())
+/// Writes a packet whose data, sent behind it, has this digest; gives its size.
+pub(crate) fn emit_sealed(
+    vnr: u16,
+    packet: &Packet<'_>,
+    agreed: &Agreed,
+    digest: &Digest,
+    room: &mut [u8],
+) -> Result<usize> {
+    let bytes = digest.as_bytes();
+    let digest_size = u8::try_from(bytes.len()).map_err(|_| EINVAL)?;
+    let size = packet
+        .emit(vnr, agreed, digest_size, room)
+        .map_err(|_| EINVAL)?;
+    let end = size.saturating_add(bytes.len());
+    let place = room.get_mut(size..end).ok_or(EINVAL)?;
+    for (to, from) in place.iter_mut().zip(bytes) {
+        *to = *from;
     }
+    Ok(end)
 }
 
 /// What was received and not yet looked at.

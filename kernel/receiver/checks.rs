@@ -54,7 +54,7 @@ impl Receiver<'_> {
 
     /// An object for a comparison, with the peer's digest if it has told one.
     fn check_object(
-        &self,
+        &mut self,
         device: &Arc<Device>,
         check: Check,
         range: &BlockRange,

@@ -161,8 +161,8 @@ pub(super) fn socket() -> Result {
             },
             |passive| {
                 let data = into.data();
-                let first = passive.recv_data(data.take(100), ALL);
-                let second = passive.recv_data(data.skip(100), ALL);
+                let first = passive.recv_data(data.take(100), &mut [], ALL);
+                let second = passive.recv_data(data.skip(100), &mut [], ALL);
                 matches!((first, second), (Ok(a), Ok(b)) if a.wrapping_add(b) == bytes as usize)
             },
         )?;

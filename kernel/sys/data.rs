@@ -229,7 +229,26 @@ impl<'a> Data<'a> {
         })
     }
 
-    /// An iterator for the network, and for how many `bio_vec`s.
+    /// What it consists of.
+    pub(super) fn vecs(self) -> impl Iterator<Item = bindings::bio_vec> + 'a {
+        self.pieces().map(|piece| bindings::bio_vec {
+            bv_page: piece.page.as_ptr(),
+            bv_len: piece.len,
+            bv_offset: piece.offset,
+        })
+    }
+
+    /// Writes what it consists of to `vecs`; gives how many entries, `None` if they don't fit.
+    pub(super) fn copy_vecs(&self, vecs: &mut [bindings::bio_vec]) -> Option<usize> {
+        let mut count = 0usize;
+        for vec in self.vecs() {
+            *vecs.get_mut(count)? = vec;
+            count = count.wrapping_add(1);
+        }
+        Some(count)
+    }
+
+    /// An iterator for the network.
     ///
     /// # Safety
     ///

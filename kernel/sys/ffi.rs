@@ -37,6 +37,8 @@ extern "C" {
     pub(super) fn shim_page_address(page: *mut bindings::page) -> *mut c_void;
     pub(super) fn shim_page_is_shared(page: *mut bindings::page) -> bool;
     pub(super) fn shim_sendpages_ok(page: *mut bindings::page, len: usize, offset: usize) -> bool;
+    pub(super) fn shim_bvec_of(vec: *mut bindings::bio_vec, bytes: *mut c_void, len: usize)
+        -> bool;
     pub(super) fn shim_bdev_traits(bdev: *mut bindings::block_device, traits: *mut BackingTraits);
     #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_bdev_name(bdev: *mut bindings::block_device, name: *mut c_char, size: usize);
@@ -69,6 +71,7 @@ extern "C" {
     pub(super) fn shim_sock_set_cork(sock: *mut bindings::socket, on: bool);
     #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_sock_set_quickack(sock: *mut bindings::socket);
+    pub(super) fn shim_sock_set_delayed_ack(sock: *mut bindings::socket);
     pub(super) fn shim_sock_set_priority(sock: *mut bindings::socket, priority: u32);
     pub(super) fn shim_sock_set_buffers(sock: *mut bindings::socket, send: u32, receive: u32);
     pub(super) fn shim_sock_set_sndtimeo(sock: *mut bindings::socket, timeout: c_long);

@@ -25,6 +25,7 @@ void shim_proc_remove(struct proc_dir_entry *entry);
 
 /* shim_blk.c: pages, block devices, bios, disks */
 struct bio;
+struct bio_vec;
 struct block_device;
 struct device;
 struct gendisk;
@@ -51,6 +52,7 @@ struct shim_bdev_traits {
 void *shim_page_address(struct page *page);
 bool shim_page_is_shared(struct page *page);
 bool shim_sendpages_ok(struct page *page, size_t len, size_t offset);
+bool shim_bvec_of(struct bio_vec *vec, void *bytes, size_t len);
 void shim_bdev_traits(struct block_device *bdev, struct shim_bdev_traits *traits);
 void shim_bdev_name(struct block_device *bdev, char *name, size_t size);
 unsigned long shim_alloc_pages_bulk(gfp_t gfp, int count, struct page **pages);
@@ -91,6 +93,7 @@ void shim_sock_set_reuseaddr(struct socket *sock);
 void shim_sock_set_nodelay(struct socket *sock);
 void shim_sock_set_cork(struct socket *sock, bool on);
 void shim_sock_set_quickack(struct socket *sock);
+void shim_sock_set_delayed_ack(struct socket *sock);
 void shim_sock_set_priority(struct socket *sock, u32 priority);
 void shim_sock_set_buffers(struct socket *sock, u32 send, u32 receive);
 void shim_sock_set_sndtimeo(struct socket *sock, long timeout);

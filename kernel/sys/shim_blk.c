@@ -21,6 +21,14 @@ bool shim_sendpages_ok(struct page *page, size_t len, size_t offset)
 	return sendpages_ok(page, len, offset);
 }
 
+bool shim_bvec_of(struct bio_vec *vec, void *bytes, size_t len)
+{
+	if (!virt_addr_valid(bytes))
+		return false;
+	bvec_set_virt(vec, bytes, len);
+	return true;
+}
+
 void shim_bdev_traits(struct block_device *bdev, struct shim_bdev_traits *traits)
 {
 	traits->logical_block_size = bdev_logical_block_size(bdev);

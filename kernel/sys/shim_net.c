@@ -39,6 +39,11 @@ void shim_sock_set_quickack(struct socket *sock)
 	tcp_sock_set_quickack(sock->sk, 2);
 }
 
+void shim_sock_set_delayed_ack(struct socket *sock)
+{
+	tcp_sock_set_quickack(sock->sk, 0);
+}
+
 void shim_sock_set_priority(struct socket *sock, u32 priority)
 {
 	sock_set_priority(sock->sk, priority);

@@ -11,6 +11,7 @@
 //! C headers: `include/linux/net.h`, `include/net/sock.h`
 
 mod address;
+mod outgoing;
 
 use core::{
     marker::PhantomData,
@@ -22,7 +23,10 @@ use kernel::{
     prelude::*, //
 };
 
-pub(crate) use self::address::Address;
+pub(crate) use self::{
+    address::Address,
+    outgoing::Outgoing, //
+};
 use super::{
     data::Data,
     ffi,
@@ -184,6 +188,12 @@ impl Socket {
         unsafe { ffi::shim_sock_set_quickack(self.as_raw()) };
     }
 
+    /// Acknowledges what has been received a moment later, for more at once.
+    pub(crate) fn set_delayed_ack(&self) {
+        // SAFETY: By the type invariant the socket exists.
+        unsafe { ffi::shim_sock_set_delayed_ack(self.as_raw()) };
+    }
+
     /// Sends its packets before those of others: one of `TC_PRIO_*`.
     pub(crate) fn set_priority(&self, priority: u32) {
         // SAFETY: By the type invariant the socket exists.
@@ -308,6 +318,34 @@ impl Socket {
         self.send_message(&mut message)
     }
 
+    /// Sends packets from byte `from` on. Gives how many bytes were taken: fewer than there are
+    /// only at a time-out.
+    pub(crate) fn send_outgoing(&self, out: &Outgoing, from: usize, more: bool) -> Result<usize> {
+        let how = SendOpts {
+            more,
+            ..SendOpts::default()
+        };
+        let pieces = out.pieces();
+        let mut message = bindings::msghdr::default();
+        // SAFETY: By the invariant of `Outgoing` the pieces have so many bytes, which live as long
+        // as it is borrowed; it is for the whole call.
+        unsafe {
+            bindings::iov_iter_bvec(
+                &mut message.msg_iter,
+                SOURCE,
+                pieces.as_ptr(),
+                pieces.len(),
+                out.len(),
+            );
+            bindings::iov_iter_advance(&mut message.msg_iter, from.min(out.len()));
+        }
+        message.msg_flags = how.flags();
+        if out.is_spliced() {
+            message.msg_flags |= bindings::MSG_SPLICE_PAGES;
+        }
+        self.send_message(&mut message)
+    }
+
     fn send_message(&self, message: &mut bindings::msghdr) -> Result<usize> {
         // SAFETY: By the type invariant the socket exists; the message is complete.
         count_of(unsafe { bindings::sock_sendmsg(self.as_raw(), message) })
@@ -327,9 +365,38 @@ impl Socket {
         self.recv_message(&mut message, how)
     }
 
-    /// Receives into a payload (that of a read, or our own). Gives how many bytes; 0 at the end of
-    /// the stream.
-    pub(crate) fn recv_data(&self, data: Data<'_>, how: RecvOpts) -> Result<usize> {
+    /// Receives into a payload (that of a read, or our own), and what has come behind it into
+    /// `ahead`, unless the payload has too many pieces for that. Gives how many bytes, of both; 0
+    /// at the end of the stream.
+    pub(crate) fn recv_data(
+        &self,
+        data: Data<'_>,
+        ahead: &mut [u8],
+        how: RecvOpts,
+    ) -> Result<usize> {
+        const PIECES: usize = 4;
+        let mut vecs = [bindings::bio_vec::default(); PIECES + 1];
+        let pieces = data.copy_vecs(vecs.get_mut(..PIECES).unwrap_or_default());
+        let last = pieces.and_then(|pieces| vecs.get_mut(pieces));
+        let joined = last.filter(|_| !ahead.is_empty()).is_some_and(|last| {
+            // SAFETY: Both live; memory without pages, like a stack, is refused.
+            unsafe { ffi::shim_bvec_of(last, ahead.as_mut_ptr().cast(), ahead.len()) }
+        });
+        if joined {
+            let bytes = (data.len() as usize).wrapping_add(ahead.len());
+            let mut message = bindings::msghdr::default();
+            // SAFETY: Vectors and bytes live for the call. There is one entry behind the pieces.
+            unsafe {
+                bindings::iov_iter_bvec(
+                    &mut message.msg_iter,
+                    DESTINATION,
+                    vecs.as_ptr(),
+                    pieces.unwrap_or(0).wrapping_add(1),
+                    bytes,
+                )
+            };
+            return self.recv_message(&mut message, how);
+        }
         let mut message = bindings::msghdr {
             // SAFETY: The iterator is used only within this call.
             msg_iter: unsafe { data.iov_iter(DESTINATION) },

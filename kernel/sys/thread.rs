@@ -247,3 +247,9 @@ pub(crate) fn current_pid() -> i32 {
     // SAFETY: The current task exists; its `pid` never changes.
     unsafe { (*bindings::get_current()).pid }
 }
+
+/// Lets other tasks run on this processor first, if any wants to. May sleep.
+pub(crate) fn yield_now() {
+    // SAFETY: We are a task that may sleep.
+    unsafe { bindings::yield_() };
+}

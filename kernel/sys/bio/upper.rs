@@ -187,6 +187,14 @@ impl UpperHold {
         // SAFETY: The bio isn't ended while `self` is borrowed.
         unsafe { payload(self.bio) }
     }
+
+    /// One more.
+    pub(crate) fn share(&self) -> UpperHold {
+        // SAFETY: By the type invariant the bio lives, and its count is in use and at least one.
+        unsafe { bindings::atomic_inc(&raw mut (*self.bio.as_ptr()).__bi_remaining) };
+        // INVARIANT: The count is that of the new hold.
+        UpperHold { bio: self.bio }
+    }
 }
 
 impl Drop for UpperHold {
