@@ -62,8 +62,12 @@ pub fn measure(stack: Stack, build: &Build, folder: &Path, filter: &[String]) ->
         if protocol != 'C' && !wanted.is_empty() {
             ends::use_protocol(node, protocol)?;
         }
+        let any = !wanted.is_empty();
         for (name, load) in wanted {
             rows.push(row(node, name, load)?);
+        }
+        if any {
+            ends::verify(node)?;
         }
     }
     for load in OTHERS {

@@ -2,7 +2,7 @@
 //! Both ends of a mirror in one machine: two resources, connected to each other over 127.0.0.1,
 //! each with one volume on a RAM disk of its own.
 
-use crate::error::Result;
+use crate::error::{ensure, Result};
 use crate::lab::load_module;
 use crate::node::Node;
 use crate::stack::Implementation;
@@ -100,6 +100,31 @@ fn in_sync(node: &Node) -> Result<()> {
             time::resync(),
         )?;
     }
+    Ok(())
+}
+
+/// Writes all sizes at random places, reads what was written, and compares both disks: what was
+/// measured was a mirror.
+///
+/// # Errors
+/// When data is wrong, or the disks differ.
+pub fn verify(node: &Node) -> Result<()> {
+    node.sh_within(
+        &format!(
+            "fio --name=verify --filename={DEVICE} --ioengine=libaio --direct=1 --iodepth=32 \
+             --rw=randwrite --bsrange=512-256k --blockalign=512 --size=32m --randseed=3 \
+             --verify=crc32c --verify_fatal=1 >/dev/null"
+        ),
+        time::resync(),
+    )?;
+    let sectors = node.sh("blockdev --getsz /dev/drbd1")?;
+    let bytes = sectors.trim().parse::<u64>().unwrap_or(0) * 512;
+    ensure(bytes > 0, || format!("{DEVICE} has no size"))?;
+    // Both ends end their work first, so that nothing is under way; the data comes before the
+    // metadata on each disk.
+    node.sh("udevadm settle; drbdsetup secondary 1")?;
+    node.sh(&format!("cmp -n {bytes} {} {}", HERE.disk, THERE.disk))?;
+    node.sh("drbdsetup primary 1")?;
     Ok(())
 }
 
