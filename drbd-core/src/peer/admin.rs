@@ -77,6 +77,10 @@ pub(super) enum Goal {
     Resume {
         vnr: u16,
     },
+    /// Both disks are taken as equal.
+    SkipSync {
+        vnr: u16,
+    },
 }
 
 impl Goal {
@@ -89,6 +93,7 @@ impl Goal {
             | Self::Detach { vnr, .. }
             | Self::Plain { vnr, .. }
             | Self::Resume { vnr }
+            | Self::SkipSync { vnr }
             | Self::Delete { vnr } => Some(vnr),
         }
     }
@@ -201,8 +206,15 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 };
                 self.begin(Goal::Resume { vnr }, thawed);
             }
-            Command::NewCurrentUuid { clear_bitmap, .. } => {
-                self.new_generation(i, clear_bitmap, d);
+            Command::NewCurrentUuid { vnr, clear_bitmap } => {
+                if clear_bitmap && self.peer_state_is_coming(i) {
+                    self.begin(Goal::SkipSync { vnr }, Change::NONE);
+                    if let Some(job) = &mut self.job {
+                        job.phase = Phase::Settle;
+                    }
+                } else {
+                    self.new_generation(i, clear_bitmap, d);
+                }
             }
             Command::DeleteVolume(vnr) => {
                 let s = self.state(i);
@@ -319,7 +331,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 self.end_job(code, d);
             }
             Goal::Resume { vnr } => self.resumed(vnr, result, d),
-            Goal::Attach { .. } | Goal::Delete { .. } => self.end_job(code::NO_ERROR, d),
+            Goal::Attach { .. } | Goal::Delete { .. } | Goal::SkipSync { .. } => {
+                self.end_job(code::NO_ERROR, d);
+            }
         }
         true
     }
@@ -414,6 +428,18 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                     self.end_job(Success::Done.code(), d);
                 }
                 gone
+            }
+            Goal::SkipSync { vnr } => {
+                let Some(i) = self.index_of(vnr) else {
+                    self.end_job(Refusal::IsDiskless.code(), d);
+                    return true;
+                };
+                let free = !self.peer_state_is_coming(i);
+                if free {
+                    self.job = None;
+                    self.new_generation(i, true, d);
+                }
+                free
             }
             _ => false,
         }

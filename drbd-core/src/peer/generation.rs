@@ -10,6 +10,14 @@ use crate::state::{Change, Conn, Disk, Mode, Role};
 use crate::wire::UuidFlags;
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
+    /// The nodes are connected, and the peer's state of the moment when it got there is still on
+    /// its way. Taken for news, it would undo a skipped initial sync: this node would go on with
+    /// writing, and leave out the peer, who believes that it is UpToDate.
+    pub(super) fn peer_state_is_coming(&self, i: usize) -> bool {
+        self.peek(i)
+            .is_some_and(|v| v.state.conn == Conn::Connected && !v.peer.connected)
+    }
+
     /// A new current UUID, and with `clear_bitmap` all blocks in sync by the administrator's word.
     ///
     /// Alone (StandAlone), or on a fresh pair that is connected: then the peer is told to skip the

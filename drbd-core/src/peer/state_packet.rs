@@ -16,6 +16,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if self.parting.is_some() {
             return Ok(());
         }
+        if let Some(v) = self.vol(i) {
+            v.peer.connected |= p.conn >= Conn::Connected;
+        }
         let Some(v) = self.peek(i) else { return Ok(()) };
         let facts = ReceiveFacts {
             peer_flags: v.peer.uuids.map(|u| u.flags),

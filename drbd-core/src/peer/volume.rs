@@ -36,6 +36,9 @@ pub struct PeerData {
     pub disk_size: u64,
     /// The largest request in bytes it takes; 0: unknown.
     pub max_bio_size: u32,
+    /// It has said, on this link, that it is connected: the state that each node sends when it
+    /// gets there is not on its way any more.
+    pub connected: bool,
 }
 
 /// A resync or the last one; the counters that progress is told from.
@@ -118,6 +121,7 @@ impl Volume {
                 uuids: None,
                 disk_size: 0,
                 max_bio_size: 0,
+                connected: false,
             },
             size: 0,
             exposed: 0,

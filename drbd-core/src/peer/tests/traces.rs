@@ -6,7 +6,7 @@ extern crate std;
 use super::super::*;
 use super::pair::data::Block;
 use super::pair::Pair;
-use crate::state::{Conn, Refusal};
+use crate::state::{Conn, Disk, Refusal};
 use std::vec::Vec;
 
 const SECTORS: u64 = 8 * 40;
@@ -398,6 +398,31 @@ fn a_fresh_pair_may_skip_its_initial_sync() {
         }
         generations_agree(&p);
         assert_eq!(p.n[0].admin(command), Some(151), "only a fresh pair");
+    }
+}
+
+#[test]
+fn a_state_from_before_the_skipped_sync_does_not_undo_it() {
+    for seed in 0..50 {
+        let mut p = Pair::fresh(seed, SECTORS);
+        assert_eq!(p.n[0].connect(false), 1);
+        assert_eq!(p.n[1].connect(false), 1);
+        // The peer has yet to say that it is connected, and what its disk is then.
+        while p.n[0].s().conn != Conn::Connected && p.step() {}
+        let command = Command::NewCurrentUuid {
+            vnr: 0,
+            clear_bitmap: true,
+        };
+        let answer = p.n[0].admin(command);
+        while p.n[0].r.job_is_running() && p.step() {}
+        assert_eq!(answer.or(p.n[0].w.answers.last().copied()), Some(101));
+        while p.step() {
+            assert_eq!(p.n[0].s().pdsk, Disk::UpToDate, "seed {seed}");
+        }
+        for n in &p.n {
+            assert_eq!(n.show(), "Connected Secondary/Secondary UpToDate/UpToDate");
+        }
+        generations_agree(&p);
     }
 }
 
