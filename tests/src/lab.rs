@@ -30,6 +30,8 @@ pub struct Setup {
     pub folder: PathBuf,
     /// Our module and tools.
     pub build: Build,
+    /// Whether scenarios run their long form (see [`Lab::rounds`]).
+    pub soak: bool,
 }
 
 /// Machines that run. Dropping it pulls all plugs.
@@ -170,6 +172,16 @@ impl Lab {
     #[must_use]
     pub fn kernel(&self) -> &str {
         &self.image.version
+    }
+
+    /// How often a scenario does what it repeats: `soak` times in a soak, otherwise `test` times.
+    #[must_use]
+    pub fn rounds(&self, test: u32, soak: u32) -> u32 {
+        if self.setup.soak {
+            soak
+        } else {
+            test
+        }
     }
 
     /// How the lab was set up.

@@ -34,5 +34,6 @@ pub mod qmp;
 pub mod runner;
 pub mod scenarios;
 pub mod shell;
+pub mod soak;
 pub mod stack;
 pub mod time;

@@ -15,6 +15,7 @@ use crate::machine::Clock;
 use crate::node::Node;
 use crate::oracle::{self, Record};
 use crate::scenarios::{Oracle, Scenario};
+use crate::soak;
 use crate::stack::{Build, Pair};
 
 /// What is to be run, and where things are.
@@ -32,10 +33,31 @@ pub struct Plan {
     pub kernel: String,
     /// Runs C on both nodes although its result is stored, and stores what comes out.
     pub renew_oracle: bool,
-    /// Runs each scenario on each pairing, asked for or not.
-    pub any_pair: bool,
+    /// Which scenarios run on a pairing.
+    pub extent: Extent,
     /// How many pairings run side by side.
     pub jobs: usize,
+}
+
+/// Which scenarios run on a pairing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Those that ask for it.
+    Asked,
+    /// All.
+    All,
+    /// Those that a soak asks of it, in their long form.
+    Soak,
+}
+
+impl Extent {
+    fn takes(self, scenario: &Scenario, pair: Pair) -> bool {
+        match self {
+            Self::Asked => scenario.asks(pair),
+            Self::All => true,
+            Self::Soak => soak::asks(scenario, pair),
+        }
+    }
 }
 
 /// How many scenarios ended how.
@@ -47,6 +69,15 @@ pub struct Tally {
     pub failed: u32,
     /// By their stored oracle; counted in `passed` too.
     pub stored: u32,
+}
+
+impl Tally {
+    /// Counts what another part of the run came to.
+    pub fn add(&mut self, part: Self) {
+        self.passed += part.passed;
+        self.failed += part.failed;
+        self.stored += part.stored;
+    }
 }
 
 /// Scenarios that share a boot: one pairing on one kind of machine.
@@ -93,9 +124,7 @@ pub fn run(plan: &Plan, scenarios: &[Scenario]) -> Result<Tally> {
             .collect()
     });
     for part in tallies {
-        let part = part?;
-        tally.passed += part.passed;
-        tally.failed += part.failed;
+        tally.add(part?);
     }
     Ok(tally)
 }
@@ -106,7 +135,7 @@ fn plan_groups(plan: &Plan, scenarios: &[Scenario], tally: &mut Tally) -> VecDeq
     for &pair in &plan.pairs {
         let mut kinds: BTreeMap<String, Vec<Scenario>> = BTreeMap::new();
         for scenario in scenarios {
-            if !plan.any_pair && !scenario.asks(pair) {
+            if !plan.extent.takes(scenario, pair) {
                 continue;
             }
             if pair.is_oracle() && !plan.renew_oracle {
@@ -157,6 +186,7 @@ fn run_group(plan: &Plan, group: &Group, tally: &mut Tally) -> Result<()> {
                 clock: Clock::Wall,
                 folder: group.folder.join(format!("boot-{boot}")),
                 build: plan.build.clone(),
+                soak: plan.extent == Extent::Soak,
             }),
         };
         let (result, used) = match booted {
@@ -373,6 +403,15 @@ fn store_oracle(plan: &Plan, scenario: &Scenario, lab: &Lab, verdict: &Verdict) 
         },
     };
     oracle::store(&plan.checkout, scenario, &record)
+}
+
+/// The scenarios that the filters select.
+#[must_use]
+pub fn select(scenarios: Vec<Scenario>, filters: &[String]) -> Vec<Scenario> {
+    scenarios
+        .into_iter()
+        .filter(|scenario| selected(scenario.name, filters))
+        .collect()
 }
 
 /// Whether `name` is selected by the filters: any part of the name, or all if there are none.

@@ -47,6 +47,7 @@ pub fn measure(stack: Stack, build: &Build, folder: &Path, filter: &[String]) ->
         clock: Clock::Instructions,
         folder: folder.join(format!("counted-{stack}")),
         build: build.clone(),
+        soak: false,
     })?;
     let Some(node) = lab.nodes().first() else {
         return Ok(Vec::new());

@@ -36,6 +36,7 @@ pub fn measure(stack: Stack, build: &Build, folder: &Path, filter: &[String]) ->
         clock: Clock::Wall,
         folder: folder.join(format!("wall-{stack}")),
         build: build.clone(),
+        soak: false,
     })?;
     for node in lab.nodes() {
         node.sh(&format!("modprobe brd rd_nr=1 rd_size={}", DISK_MIB << 10))?;

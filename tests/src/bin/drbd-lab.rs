@@ -15,8 +15,9 @@ use drbd_lab::image::Image;
 use drbd_lab::lab::{load_module, Lab, Setup};
 use drbd_lab::machine::{Clock, Hardware};
 use drbd_lab::protocol::Reply;
+use drbd_lab::runner::{Extent, Tally};
 use drbd_lab::stack::{Build, Pair, Stack};
-use drbd_lab::{bench, klog, paths, runner, scenarios};
+use drbd_lab::{bench, klog, paths, runner, scenarios, soak};
 
 /// Boots machines with the stock kernel and runs scenarios on them.
 #[derive(Debug, Parser)]
@@ -51,6 +52,8 @@ enum Action {
     List,
     /// Run scenarios on pairings of implementations; exit code 0 if all end as they should.
     Test(Test),
+    /// Run scenarios in their long form, each on more pairings, until the time is over.
+    Soak(Soak),
     /// Measure ours beside the C driver; exit code 0 unless a gated value is worse.
     Bench(Bench),
     /// Run all scenarios with C on both nodes and store the results in tests/oracle/.
@@ -82,6 +85,27 @@ struct Test {
     /// Also run what a full run would not ask of these pairings.
     #[arg(long)]
     any_pair: bool,
+    /// How many pairings run side by side.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Only scenarios whose name contains one of these.
+    filter: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Soak {
+    /// No round is begun after so many hours; one round always runs.
+    #[arg(long, default_value_t = 4.0)]
+    hours: f64,
+    /// Stop after so many rounds.
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Pairings, as for `test`.
+    #[arg(long, value_delimiter = ',', default_value = ALL_PAIRS)]
+    pair: Vec<Pair>,
+    /// The folder with drbd.ko and sbin/ (default: build/ of the checkout).
+    #[arg(long, value_name = "FOLDER")]
+    build: Option<PathBuf>,
     /// How many pairings run side by side.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -154,6 +178,7 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Action::Test(test) => test.carry_out(false),
+        Action::Soak(soak) => soak.carry_out(),
         Action::Bench(bench) => bench.carry_out(),
         Action::Oracle { jobs, filter } => {
             let test = Test {
@@ -190,6 +215,7 @@ fn demo(build: Option<&Path>) -> Result<ExitCode> {
         clock: Clock::Wall,
         folder: paths::new_run()?,
         build: build_folder(build)?,
+        soak: false,
     })?;
     drbd_lab::demo::walk(&lab)?;
     Ok(ExitCode::SUCCESS)
@@ -203,6 +229,7 @@ fn shell(pair: Pair, build: Option<&Path>) -> Result<ExitCode> {
         clock: Clock::Wall,
         folder: paths::new_run()?,
         build: build_folder(build)?,
+        soak: false,
     })?;
     scenarios::steps::configure(&lab, &[&Resource::r0()])?;
     for node in lab.nodes() {
@@ -220,10 +247,7 @@ impl Test {
             paths::use_kernel_of(&folder)?;
             self.build.get_or_insert(folder);
         }
-        let scenarios: Vec<_> = scenarios::all()
-            .into_iter()
-            .filter(|scenario| runner::selected(scenario.name, &self.filter))
-            .collect();
+        let scenarios = runner::select(scenarios::all(), &self.filter);
         let plan = runner::Plan {
             pairs: self.pair,
             build: build_folder(self.build.as_deref())?,
@@ -231,7 +255,11 @@ impl Test {
             folder: paths::new_run()?,
             kernel: Image::get()?.version,
             renew_oracle,
-            any_pair: self.any_pair,
+            extent: if self.any_pair {
+                Extent::All
+            } else {
+                Extent::Asked
+            },
             jobs: self.jobs,
         };
         let tally = runner::run(&plan, &scenarios)?;
@@ -241,11 +269,37 @@ impl Test {
                 tally.stored
             );
         }
-        println!("{} passed, {} failed", tally.passed, tally.failed);
-        if tally.failed > 0 || tally.passed == 0 {
-            return Ok(ExitCode::FAILURE);
-        }
-        Ok(ExitCode::SUCCESS)
+        Ok(verdict(tally))
+    }
+}
+
+fn verdict(tally: Tally) -> ExitCode {
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed > 0 || tally.passed == 0 {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+impl Soak {
+    fn carry_out(self) -> Result<ExitCode> {
+        let plan = runner::Plan {
+            pairs: self.pair,
+            build: build_folder(self.build.as_deref())?,
+            checkout: paths::checkout()?,
+            folder: paths::new_run()?,
+            kernel: Image::get()?.version,
+            renew_oracle: false,
+            extent: Extent::Soak,
+            jobs: self.jobs,
+        };
+        let until = soak::Until {
+            time: Duration::try_from_secs_f64(self.hours * 3600.0)
+                .map_err(|error| LabError::Setup(format!("--hours: {error}")))?,
+            rounds: self.rounds,
+        };
+        let scenarios = runner::select(scenarios::all(), &self.filter);
+        Ok(verdict(soak::run(&plan, &scenarios, &until)?))
     }
 }
 
@@ -288,6 +342,7 @@ impl Run {
             clock: Clock::Wall,
             folder: paths::new_run()?,
             build: build_folder(self.build.as_deref())?,
+            soak: false,
         })?;
         let mut worst = 0;
         for node in lab.nodes() {
