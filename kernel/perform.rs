@@ -7,7 +7,7 @@
 
 use core::sync::atomic::Ordering;
 use drbd_core::peer::log::Amount;
-use drbd_core::peer::{settings, DiskErrorKind, Driver, Effect, Event, OnIoError, Send};
+use drbd_core::peer::{settings, DiskErrorKind, Driver, Effect, Event, OnIoError, Send, Setting};
 use drbd_core::request::policy::{Policy, PolicyFacts};
 use drbd_core::request::word::Event as Told;
 use drbd_core::state::{DeviceState, LogEvent, Role};
@@ -316,7 +316,7 @@ fn set_all_bits(resource: &Arc<Resource>, owner: &mut Owner, vnr: u16) -> Result
     let device = resource.device(vnr).ok_or(ENODEV)?;
     let (local, bits) = (device.local().ok_or(ENODEV)?, device.bits().ok_or(ENODEV)?);
     let mut write = |on| {
-        owner.core.set_full_sync(vnr, on);
+        owner.core.set(Setting::FullSync(vnr, on));
         let disk = owner.core.volume(vnr).and_then(|v| v.disk).ok_or(ENODEV)?;
         local.write_superblock(&disk.superblock)
     };

@@ -23,6 +23,7 @@
 //! - `admin`: the administrator's commands; `role` and `attach`: the long ones of them;
 //! - `tell`: what a node tells of itself, to the peer and to its disk;
 //! - `fence`: the peer is fenced;
+//! - `setting`: what changes without an event; [`record`]: the flight recorder;
 //! - [`settings`]: what the configuration says to the peer.
 
 mod admin;
@@ -34,8 +35,10 @@ mod generation;
 mod link;
 pub mod log;
 mod machine;
+pub mod record;
 mod resync;
 mod role;
+mod setting;
 pub mod settings;
 mod state_packet;
 mod tell;
@@ -47,6 +50,7 @@ pub use event::{
     Send, UuidNews,
 };
 pub use machine::{Link, NetSettings, Resource};
+pub use setting::{Setting, Shelf};
 pub use volume::{DiskData, PeerData, Resync, Side, Volume};
 
 #[cfg(test)]

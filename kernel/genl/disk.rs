@@ -11,7 +11,7 @@ use drbd_core::genl::context::text;
 use drbd_core::genl::request::{DetachParms, NewCUuidParms, ResizeParms};
 use drbd_core::genl::{ErrCode, Nest};
 use drbd_core::meta::MdIndex;
-use drbd_core::peer::{Command, DiskData, DiskErrorKind, Event, Send};
+use drbd_core::peer::{Command, DiskData, DiskErrorKind, Event, Send, Setting};
 use drbd_core::state::{Conn, Disk};
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -152,7 +152,7 @@ impl Call<'_> {
 fn set_al_updates(device: &Arc<Device>, conf: &DiskConf) -> Result {
     let promise = |on| {
         device.resource.with_owner(|owner| {
-            owner.core.set_al_updates(device.vnr, on);
+            owner.core.set(Setting::AlUpdates(device.vnr, on));
             let disk = owner.core.volume(device.vnr).and_then(|v| v.disk);
             let local = device.local().ok_or(ENODEV)?;
             local.write_superblock(&disk.ok_or(ENODEV)?.superblock)

@@ -163,14 +163,4 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             let _ = self.change(i, Change::disk(Disk::Diskless), Mode::Hard, d);
         }
     }
-
-    /// The option `al-updates` has changed; the driver writes the superblock.
-    pub fn set_al_updates(&mut self, vnr: u16, on: bool) {
-        let volume = self.volumes.as_mut().iter_mut().find(|v| v.vnr == vnr);
-        if let Some(disk) = volume.and_then(|v| v.disk.as_mut()) {
-            disk.al_updates = on;
-            let flags = disk.superblock.flags;
-            disk.superblock.flags = flags.set_to(MdFlags::AL_DISABLED, !on);
-        }
-    }
 }

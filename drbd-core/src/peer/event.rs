@@ -482,7 +482,7 @@ pub enum LogLine {
     /// What the adjustment of a state says.
     Warning(crate::state::Warning),
     /// A packet that cannot be taken in this state.
-    UnexpectedPacket(&'static str),
+    UnexpectedPacket(crate::wire::Command),
 }
 
 /// What changed the generations.

@@ -14,9 +14,9 @@ use crate::state::{Change, Conn, Disk, Fencing, LogEvent, Mode};
 /// A run of the helper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FenceRun {
-    policy: Fencing,
+    pub(super) policy: Fencing,
     /// Links that were up until it began.
-    links: u32,
+    pub(super) links: u32,
 }
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {

@@ -6,7 +6,6 @@ use super::cluster::{ConnRequest, Request};
 use super::event::{Driver, Effect, Event, HelperCall, LogLine, Send};
 use super::fence::FenceRun;
 use super::volume::Volume;
-use crate::meta::MdFlags;
 use crate::state::{
     after_actions, commit_effects, connection_actions, flag_sources, propose, AfterEffect,
     AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect, DeviceState, Disk,
@@ -723,14 +722,5 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             LogLine::Uuids(super::event::UuidNews::NewCurrent, u),
         ));
         self.sync_metadata(i, d);
-    }
-
-    /// Sets or clears the full-sync flag in the volume's superblock, for [`Effect::SetAllBits`].
-    /// The driver writes the superblock.
-    pub fn set_full_sync(&mut self, vnr: u16, on: bool) {
-        let volume = self.volumes.as_mut().iter_mut().find(|v| v.vnr == vnr);
-        if let Some(disk) = volume.and_then(|v| v.disk.as_mut()) {
-            disk.superblock.flags = disk.superblock.flags.set_to(MdFlags::FULL_SYNC, on);
-        }
     }
 }

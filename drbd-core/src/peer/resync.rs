@@ -20,6 +20,7 @@ use super::volume::Volume;
 use crate::meta::BLOCK_SIZE;
 use crate::state::resync::{self, Before, End, Side};
 use crate::state::{after_full_sync_set, Change, Conn, Disk, FullSyncStep, Mode, Role};
+use crate::wire::Command as Packet;
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// The peer's bitmap is merged into ours.
@@ -40,7 +41,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 Ok(())
             }
             _ => {
-                d.perform(Effect::Log(vnr, LogLine::UnexpectedPacket("P_BITMAP")));
+                d.perform(Effect::Log(vnr, LogLine::UnexpectedPacket(Packet::Bitmap)));
                 Err(())
             }
         }
@@ -63,7 +64,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 v.early_sync_uuid = Some(uuid);
                 return Ok(());
             }
-            d.perform(Effect::Log(vnr, LogLine::UnexpectedPacket("P_SYNC_UUID")));
+            d.perform(Effect::Log(
+                vnr,
+                LogLine::UnexpectedPacket(Packet::SyncUuid),
+            ));
             return Err(());
         }
         let primary = v.state.role == Role::Primary;

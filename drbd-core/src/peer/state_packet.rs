@@ -8,7 +8,7 @@ use super::volume::Volume;
 use crate::state::received::{receive, Arrival, Next, ReceiveFacts, Received};
 use crate::state::{propose, Change, Conn, DeviceState, Disk, LogEvent, Mode, Role};
 use crate::uuid::{self, Decision, Note, Outcome, Plan, Situation, UuidFlags, UuidSet};
-use crate::wire::{FeatureFlags, Uuids};
+use crate::wire::{Command as Packet, FeatureFlags, Uuids};
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// One P_STATE of one volume.
@@ -28,7 +28,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         match receive(&v.state, &p, &facts) {
             Received::LinkGoesDown => Err(()),
             Received::Impossible => {
-                d.perform(Effect::Log(v.vnr, LogLine::UnexpectedPacket("P_STATE")));
+                d.perform(Effect::Log(v.vnr, LogLine::UnexpectedPacket(Packet::State)));
                 Err(())
             }
             Received::SyncEnds => {

@@ -47,7 +47,7 @@ fn the_promise_follows_the_option() {
     n.create_md(0, SECTORS);
     n.attach(0, SECTORS);
     for on in [false, true] {
-        n.r.set_al_updates(0, on);
+        n.r.set(crate::peer::Setting::AlUpdates(0, on));
         let disk = n.r.volumes[0].disk.unwrap();
         assert_eq!(
             disk.superblock.flags.contains(MdFlags::AL_DISABLED),
