@@ -46,6 +46,8 @@ bugs! {
     ReuseUuid,
     /// The superblock is not written, though the machine asked for it.
     ForgetSuperblock,
+    /// The bitmap is written before each superblock, though the machine did not ask for it.
+    UnaskedEffect,
     /// The superblock is written without flush and FUA.
     SuperblockInCache,
     /// The bitmap is not written.

@@ -5,5 +5,6 @@
 pub(crate) mod data;
 pub(crate) mod list;
 pub(crate) mod pair;
+pub(crate) mod replay;
 pub(crate) mod rest;
 pub(crate) mod state;

@@ -22,12 +22,14 @@ use crate::shared::{Actor, Shared, What, ACTORS};
 use answers::LinkEnd;
 use drbd_core::config::NetConf;
 use drbd_core::meta::Layout;
-use drbd_core::peer::{DiskErrorKind, Driver, Effect, Event, OnIoError, Resource, Send, Volume};
+use drbd_core::peer::record::Recorded;
+use drbd_core::peer::{DiskErrorKind, Driver, Effect, Event, OnIoError, Send, Volume};
 use drbd_core::request::epoch::{ClosedEpoch, EpochLog, SendEpoch};
 use drbd_core::request::policy::Policy;
 use drbd_core::request::slots::{FreeHead, Slot, SlotId, SlotTable};
 use drbd_core::state::{Conn, DeviceState};
 use drbd_core::wire::WriteFlags;
+use drbd_replay::Reel;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -203,7 +205,7 @@ pub(crate) struct Node {
     /// Counts power cuts.
     pub(crate) life: u32,
     pub(crate) up: bool,
-    pub(crate) r: Resource<Vec<Volume>>,
+    pub(crate) r: Recorded<Vec<Volume>, Reel>,
     pub(crate) view: View,
     pub(crate) net: NetConf,
     inbox: VecDeque<Fed>,
@@ -311,7 +313,7 @@ impl Node {
             id,
             life,
             up: true,
-            r: Resource::new(volumes),
+            r: Recorded::new(volumes, Reel::new(setup.tape)),
             view,
             net,
             inbox: VecDeque::new(),
@@ -508,6 +510,7 @@ impl Node {
 
     /// What follows from the effects of an event comes before anything else.
     pub(crate) fn follow(&mut self, event: Event) {
+        self.r.follows(&event);
         self.later.push_back(event);
     }
 

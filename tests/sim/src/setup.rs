@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) cpu_delay: u64,
     /// Without it the copies start as equal by the administrator's word.
     pub(crate) initial_sync: bool,
+    /// Bytes of a node's flight recorder: from far too few to enough for the whole run.
+    pub(crate) tape: usize,
     /// Microseconds of faults; then they end.
     pub(crate) length: u64,
 }
@@ -76,6 +78,7 @@ impl Setup {
             cpu_delay: [5, 50][rng.below(2) as usize],
             initial_sync: rng.one_in(3),
             length: rng.within(1, 6) * 1_000_000,
+            tape: [1 << 10, 1 << 13, 1 << 15, 1 << 20][(seed % 4) as usize],
         }
     }
 }

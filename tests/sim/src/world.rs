@@ -56,6 +56,9 @@ pub(crate) fn play(setup: Setup, script: Vec<Line>, bug: Option<Bug>, trace: boo
         resolve: 0,
     };
     world.run();
+    for node in &world.nodes {
+        check::replay::check(node, &mut world.s);
+    }
     let s = world.s;
     Report {
         steps: world.steps,
@@ -273,6 +276,7 @@ impl World {
         s.say(|| format!("{node} loses its power"));
         s.count("power cut");
         check::pair::before_power_cut(&self.nodes, node, s);
+        check::replay::check(&self.nodes[node], s);
         let primary = |v: &drbd_core::peer::Volume| v.state.role == Role::Primary;
         let was_primary: Vec<bool> = self.nodes[node].r.volumes.iter().map(primary).collect();
         self.nodes[node].up = false;

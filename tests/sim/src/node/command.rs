@@ -4,7 +4,7 @@
 use super::{Backing, Node};
 use crate::shared::{Actor, Shared};
 use drbd_core::meta::{MdIndex, Superblock};
-use drbd_core::peer::{settings, Command, DiskData, Event};
+use drbd_core::peer::{settings, Command, DiskData, Event, Setting};
 use drbd_core::state::{Disk, Fencing, Role};
 use std::collections::VecDeque;
 
@@ -60,7 +60,9 @@ impl Node {
             return;
         };
         match command {
-            Command::Connect { .. } => self.r.net = Some(settings::net_settings(&self.net)),
+            Command::Connect { .. } => {
+                self.r.set(Setting::Net(settings::net_settings(&self.net)));
+            }
             // Nobody may open it between the look at the open count and the change.
             Command::Secondary(vnr) => self.device(vnr).primary = false,
             Command::AttachBegin(vnr) if self.state(vnr).disk > Disk::Diskless => {

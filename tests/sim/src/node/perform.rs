@@ -7,7 +7,7 @@ use crate::bug::Bug;
 use crate::disk::{Done, Op};
 use crate::shared::{Actor, Shared, What, HELPERS};
 use drbd_core::config::words::Protocol;
-use drbd_core::peer::{Effect, Event, HelperCall, LogLine, Send};
+use drbd_core::peer::{Effect, Event, HelperCall, LogLine, Send, Setting};
 use drbd_core::request::policy::{Policy, PolicyFacts};
 use drbd_core::request::word::{Event as Told, Replication};
 use drbd_core::state::{DeviceState, LogEvent};
@@ -42,6 +42,12 @@ impl Node {
     /// Does one thing.
     pub(crate) fn perform(&mut self, effect: Effect, s: &mut Shared) {
         let id = self.id;
+        if let (Effect::WriteSuperblock(vnr), true) = (effect, s.bug == Some(Bug::UnaskedEffect)) {
+            s.bitten += 1;
+            self.r.doing(&Effect::WriteBitmap(vnr));
+            self.begin(vnr, [Step::TellFailure, Step::Pages(0), Step::Flush]);
+        }
+        self.r.doing(&effect);
         if !matches!(effect, Effect::Log(..)) {
             s.say(|| format!("{id}     {effect:?}"));
         } else {
@@ -294,7 +300,7 @@ impl Node {
             }
             Step::FullSync(on) => {
                 if !(on && s.bug(Bug::NoFullSyncFlag)) {
-                    self.r.set_full_sync(vnr, on);
+                    self.r.set(Setting::FullSync(vnr, on));
                 }
             }
             Step::SetAll => {
