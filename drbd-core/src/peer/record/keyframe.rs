@@ -16,7 +16,7 @@ by_fields! {
     Link { agreed, resolve_conflicts, peer_dry_run, closing }
     FenceRun { policy, links }
     Negotiating { disk, pdsk, exposes_current }
-    PeerData { uuids, disk_size, max_bio_size }
+    PeerData { uuids, disk_size, max_bio_size, connected }
     Resync { total, failed, started_ms, paused_ms, paused_since_ms, peer_done, finishing }
     Volume {
         vnr, state, disk, peer, size, exposed, unnamed, crashed_primary, consider_resync,

@@ -361,11 +361,11 @@ fn the_bytes_are_those_of_version_1() {
     let golden = [
         // "drbdtape", version 1, halves of 256 bytes.
         "64726264746170650100000000010000",
-        // The first half: sequence 1, 57 bytes, no events before, time 0.
-        "010000003900000000000000000000000000000000000000",
+        // The first half: sequence 1, 58 bytes, no events before, time 0.
+        "010000003a00000000000000000000000000000000000000",
         // Volume 0 was added; the state.
         "0601000100000000000000000000000001",
-        "008280030000000000000000000000000000000000000000000000000000",
+        "00828003000000000000000000000000000000000000000000000000000000",
         // After 250 ms the link is closed, and what is done about it.
         "02fa010e",
         "040c00",
