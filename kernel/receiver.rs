@@ -15,7 +15,7 @@ use drbd_core::digest::Digest;
 use drbd_core::peer::{settings, Event as Told};
 use drbd_core::request::range::Work;
 use drbd_core::request::slots::SlotId;
-use drbd_core::request::word::{Event, Outcome};
+use drbd_core::request::word::Event;
 use drbd_core::state::{Conn, Disk};
 use drbd_core::wire::{
     next_frame, BitmapCursor, BlockRange, BlockRequest, Command, Context, Data, DataReply, Framing,
@@ -647,27 +647,26 @@ impl Receiver<'_> {
         let Some((upper, started)) = upper else {
             return Err(PROTOCOL_ERROR);
         };
-        if let Err(end) = self.fill((&device, reply.range.sector()), upper.data(), buffer) {
-            // The link is gone: whoever ends its requests finds this one as it was.
-            plane.settle_in(id, upper, started);
-            return Err(end);
-        }
+        let filled = self.fill((&device, reply.range.sector()), upper.data(), buffer);
+        // Before the word changes: whoever completes the request may be the sender, or the
+        // submitter, whom the answer has overtaken. If the link is gone, whoever ends its requests
+        // finds this one as it was.
+        plane.settle_in(id, upper, started);
+        filled?;
         device
             .counters
             .recv
             .fetch_add(u64::from(reply.range.sectors()), Ordering::Relaxed);
         device.counters.pending_done();
-        let frozen = device.policy().frozen;
-        match table.apply(id, Event::DataReceived, frozen) {
-            Ok(duties) if duties.complete == Some(Outcome::Success) => {
-                device.end(upper, started, Status::OK);
-                device.perform(id, reply.range.sector(), reply.range.size(), duties);
-            }
+        match table.apply(id, Event::DataReceived, device.policy().frozen) {
             Ok(duties) => {
-                plane.settle_in(id, upper, started);
                 device.perform(id, reply.range.sector(), reply.range.size(), duties);
             }
-            Err(_) => device.end(upper, started, Status::IO_ERROR),
+            Err(_) => {
+                if let Some((upper, started)) = plane.take_upper(id) {
+                    device.end(upper, started, Status::IO_ERROR);
+                }
+            }
         }
         Ok(())
     }
