@@ -112,6 +112,9 @@ pub fn sanitise(
         } else {
             Warning::ResyncAborted
         });
+        if !s.conn.is_verify() {
+            give_up_target(s);
+        }
         s.conn = Conn::Connected;
     }
     if s.conn < Conn::Connected
@@ -151,6 +154,24 @@ fn forget_peer(s: &mut DeviceState) {
     s.peer = Role::Unknown;
     if s.pdsk > Disk::DUnknown || s.pdsk < Disk::Inconsistent {
         s.pdsk = Disk::DUnknown;
+    }
+}
+
+/// The disk that was to be overwritten lacks what its source had: without that one it must not
+/// become UpToDate by being connected ([`fit_disks`]). No disk stays Outdated while connected, so
+/// it counts as Inconsistent.
+fn give_up_target(s: &mut DeviceState) {
+    let behind = match s.conn {
+        Conn::WFBitMapT
+        | Conn::WFSyncUUID
+        | Conn::PausedSyncT
+        | Conn::Behind
+        | Conn::StartingSyncT
+        | Conn::SyncTarget => &mut s.disk,
+        _ => &mut s.pdsk,
+    };
+    if matches!(*behind, Disk::Consistent | Disk::Outdated) {
+        *behind = Disk::Inconsistent;
     }
 }
 

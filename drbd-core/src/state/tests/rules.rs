@@ -74,6 +74,31 @@ fn a_lost_disk_ends_resync_and_verify() {
 }
 
 #[test]
+fn a_target_whose_source_lost_its_disk_is_not_up_to_date() {
+    let f = facts();
+    for conn in ["WFBitMapT", "WFSyncUUID", "PausedSyncT", "Behind"] {
+        adjusts(
+            &f,
+            &format!("{conn} S/P Outdated/UpToDate"),
+            Change::pdsk(Disk::Failed),
+            "Connected S/P Inconsistent/Failed",
+            Some(Warning::ResyncAborted),
+        );
+    }
+    for conn in ["WFBitMapS", "PausedSyncS", "Ahead"] {
+        for pdsk in ["Outdated", "Consistent"] {
+            adjusts(
+                &f,
+                &format!("{conn} P/S UpToDate/{pdsk}"),
+                Change::disk(Disk::Failed),
+                "Connected P/S Failed/Inconsistent",
+                Some(Warning::ResyncAborted),
+            );
+        }
+    }
+}
+
+#[test]
 fn a_link_lost_while_negotiating_keeps_only_known_data() {
     let attach = Negotiating {
         disk: Disk::UpToDate,

@@ -97,6 +97,15 @@ fn adjust(f: &Facts, fencing: Fencing, old: &Row, mut n: Row) -> Row {
         n.aftr_isp = false;
     }
     if n.conn > CONNECTED && n.disk.min(n.pdsk) <= FAILED {
+        // Ours: a target that lost its source is not raised.
+        let target = match n.conn {
+            STARTING_T | 14 | WF_SYNC_UUID | SYNC_TARGET | PAUSED_T | 23 => Some(&mut n.disk),
+            VERIFY_S | VERIFY_T => None,
+            _ => Some(&mut n.pdsk),
+        };
+        if let Some(disk @ &mut (OUTDATED | CONSISTENT)) = target {
+            *disk = INCONSISTENT;
+        }
         n.conn = CONNECTED;
     }
     if n.conn < CONNECTED && n.disk == NEGOTIATING && old.disk >= NEGOTIATING {
