@@ -6,8 +6,10 @@
 
 pub mod checks;
 pub mod crash;
+pub mod disks;
 pub mod faults;
 pub mod install;
+pub mod interrupted;
 pub mod metadata;
 pub mod module;
 pub mod proc;
@@ -127,6 +129,8 @@ pub fn all() -> Vec<Scenario> {
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
         crash::SCENARIOS.as_slice(),
+        disks::SCENARIOS.as_slice(),
+        interrupted::SCENARIOS.as_slice(),
         stress::SCENARIOS.as_slice(),
         rolling::SCENARIOS.as_slice(),
     ]
