@@ -3,15 +3,15 @@
 //! What listeners and the log hear when something changes (docs/interface.md, "Multicast events").
 //!
 //! Listeners hear of each object whose listed values have changed, in one batch per change. A
-//! change
-//! of the whole connection comes as one effect per volume and one for the connection itself: it is
-//! held back until it is complete, see [`settle`]. Two families of messages go out, each numbered
-//! by itself: new-style ones about objects, and old-style ones about devices.
+//! change of the whole connection comes as one effect per volume and one for the connection
+//! itself: it is held back until it is complete, see [`settle`], and told in several batches. Two
+//! families of messages go out, each numbered by itself: new-style ones about objects, and
+//! old-style ones about devices.
 //!
 //! Called under the owner's mutex: nothing here waits for it.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use drbd_core::admin::news::{differences, is_of_connection, News as Object, Picture};
+use drbd_core::admin::news::{batches, is_of_connection, News as Object, Picture};
 use drbd_core::genl::info::{HelperInfo, Notification, NotificationType};
 use drbd_core::genl::status::{SibReason, StateInfo};
 use drbd_core::genl::{
@@ -142,13 +142,13 @@ pub(crate) fn settle(resource: &Arc<Resource>) {
 fn flush(resource: &Arc<Resource>, state: &mut State) {
     state.pending = false;
     log_changes(resource, state);
-    let (before, after) = (state.told.picture(), state.now.picture());
-    let mut changed = differences(&before, &after).peekable();
-    while let Some(object) = changed.next() {
-        let continues = changed.peek().is_some();
-        tell(resource, object, NotificationType::Change, continues);
+    for batch in batches(state.told.picture(), state.now.picture()) {
+        let mut changed = batch.news().peekable();
+        while let Some(object) = changed.next() {
+            let continues = changed.peek().is_some();
+            tell(resource, object, NotificationType::Change, continues);
+        }
     }
-    drop(changed);
     for ((vnr, old), (_, new)) in state.told.volumes.iter().zip(&state.now.volumes) {
         if old != new {
             if let Some(device) = resource.device(*vnr) {

@@ -172,6 +172,12 @@ impl Link {
         self.answers.wake_all();
     }
 
+    /// Waits until [`Link::shutdown`] is called, for so many ms at most.
+    pub(crate) fn await_shutdown(&self, limit: u32) {
+        self.answers
+            .wait_idle_timeout(time::ms_to_jiffies(limit), || self.is_down());
+    }
+
     /// Whether [`Link::shutdown`] was called.
     pub(crate) fn is_down(&self) -> bool {
         self.down.load(Ordering::Acquire)

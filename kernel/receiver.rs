@@ -183,6 +183,12 @@ impl Receiver<'_> {
             let room = buffer.room(total.saturating_add(AHEAD));
             match self.link.data.recv(room, RecvOpts::default()) {
                 Ok(0) => {
+                    // If the peer was asked to part, its answer is on the meta socket, and may not
+                    // have been read yet: the link does not break then, it ends.
+                    if self.resource.with_owner(|owner| owner.core.asks_to_part()) {
+                        let limit = self.net.ping_timeo.saturating_mul(100);
+                        self.link.await_shutdown(limit);
+                    }
                     if !self.link.is_down() {
                         log!(Level::Info, **self.resource, "sock was shut down by peer");
                     }

@@ -7,6 +7,7 @@
 pub mod checks;
 pub mod crash;
 pub mod disks;
+pub mod events;
 pub mod faults;
 pub mod install;
 pub mod interrupted;
@@ -21,7 +22,9 @@ pub mod steps;
 pub mod stress;
 pub mod tutorial;
 
-use crate::error::Result;
+use std::fs;
+
+use crate::error::{ensure, Context, Result};
 use crate::image::hash;
 use crate::lab::Lab;
 use crate::machine::Hardware;
@@ -114,6 +117,27 @@ impl Scenario {
     }
 }
 
+/// Compares what a scenario wrote down with what it was with C on both nodes. It is left in the
+/// lab's folder as `name`, whichever it is.
+///
+/// # Errors
+/// When they differ, with both from the first such line on.
+pub fn same_transcript(lab: &Lab, name: &str, found: &str, wanted: &str) -> Result<()> {
+    let path = lab.setup().folder.join(name);
+    let found = format!("# SPDX-License-Identifier: GPL-2.0\n{found}");
+    fs::write(&path, &found).at("write", &path)?;
+    ensure(found == wanted, || {
+        let same = found.lines().zip(wanted.lines());
+        let same = same.take_while(|(a, b)| a == b).count();
+        let part = |text: &str| {
+            let lines = text.lines().skip(same.saturating_sub(4)).take(10);
+            lines.map(|line| format!("  {line}\n")).collect::<Vec<_>>()
+        };
+        let (found, wanted) = (part(&found).concat(), part(wanted).concat());
+        format!("from line {} on\n{found}instead of\n{wanted}", same + 1)
+    })
+}
+
 /// All scenarios, in the order in which they run.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
@@ -122,6 +146,7 @@ pub fn all() -> Vec<Scenario> {
         install::SCENARIOS.as_slice(),
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
+        events::SCENARIOS.as_slice(),
         refusals::SCENARIOS.as_slice(),
         security::SCENARIOS.as_slice(),
         checks::SCENARIOS.as_slice(),

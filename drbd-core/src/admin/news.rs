@@ -26,35 +26,75 @@ pub enum News {
     PeerDevice(u16),
 }
 
-impl Picture<'_> {
-    fn states(&self) -> impl Iterator<Item = &DeviceState> {
-        self.volumes.iter().map(|(_, state)| state)
-    }
+/// The objects that a batch of messages is about.
+///
+/// A change of the whole connection is told once for each volume, as if one volume after the other
+/// had followed the connection, and then as a whole: that is what listeners of the C driver hear.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    old: Picture<'a>,
+    new: Picture<'a>,
+    /// Of a change of the connection: how many volumes have changed before it. Without: all at
+    /// once.
+    moved: Option<usize>,
 }
 
-/// The objects that differ, in the order in which they are told. Both pictures have the same
-/// volumes.
-pub fn differences<'a>(
-    before: &'a Picture<'a>,
-    after: &'a Picture<'a>,
-) -> impl Iterator<Item = News> + 'a {
-    let resource = tell::resource_info(before.states()) != tell::resource_info(after.states());
-    let connection = tell::connection_info(before.cstate, before.states())
-        != tell::connection_info(after.cstate, after.states());
-    let pairs = || before.volumes.iter().zip(after.volumes);
-    let devices = pairs().filter_map(|((_, old), (vnr, new))| {
-        (tell::device_info(old) != tell::device_info(new)).then_some(News::Device(*vnr))
-    });
-    let peers = pairs().filter_map(|((_, old), (vnr, new))| {
-        (tell::peer_device_info(old) != tell::peer_device_info(new))
-            .then_some(News::PeerDevice(*vnr))
-    });
-    resource
-        .then_some(News::Resource)
-        .into_iter()
-        .chain(connection.then_some(News::Connection))
-        .chain(devices)
-        .chain(peers)
+fn part(volumes: &[(u16, DeviceState)], from: usize, to: usize) -> &[(u16, DeviceState)] {
+    volumes.get(from..to).unwrap_or_default()
+}
+
+/// The batches in which a change is told. Both pictures have the same volumes.
+pub fn batches<'a>(old: Picture<'a>, new: Picture<'a>) -> impl Iterator<Item = Batch<'a>> {
+    let each = if old.cstate == new.cstate {
+        0
+    } else {
+        new.volumes.len()
+    };
+    (0..each)
+        .map(Some)
+        .chain(core::iter::once(None))
+        .map(move |moved| Batch { old, new, moved })
+}
+
+impl<'a> Batch<'a> {
+    /// The objects that differ, in the order in which they are told.
+    pub fn news(self) -> impl Iterator<Item = News> + 'a {
+        let (old, new) = (self.old.volumes, self.new.volumes);
+        let (before, after) = match self.moved {
+            None => (0, new.len()),
+            Some(moved) => (moved, moved.saturating_add(1)),
+        };
+        let cstate = match self.moved {
+            None => self.old.cstate,
+            Some(_) => self.new.cstate,
+        };
+        // The first volumes are as after the change, the others as before it.
+        let states = |moved: usize| {
+            let (changed, rest) = (part(new, 0, moved), part(old, moved, old.len()));
+            changed.iter().chain(rest).map(|(_, state)| state)
+        };
+        let resource = tell::resource_info(states(before)) != tell::resource_info(states(after));
+        let connection = tell::connection_info(cstate, states(before))
+            != tell::connection_info(self.new.cstate, states(after));
+        let pairs = move || {
+            part(old, before, after)
+                .iter()
+                .zip(part(new, before, after))
+        };
+        let devices = pairs().filter_map(|((_, old), (vnr, new))| {
+            (tell::device_info(old) != tell::device_info(new)).then_some(News::Device(*vnr))
+        });
+        let peers = pairs().filter_map(|((_, old), (vnr, new))| {
+            (tell::peer_device_info(old) != tell::peer_device_info(new))
+                .then_some(News::PeerDevice(*vnr))
+        });
+        resource
+            .then_some(News::Resource)
+            .into_iter()
+            .chain(connection.then_some(News::Connection))
+            .chain(devices)
+            .chain(peers)
+    }
 }
 
 /// Whether a volume's change is part of a change of the whole connection: then the others and the

@@ -8,7 +8,7 @@ use std::{format, vec, vec::Vec};
 
 use super::handler::{CallLine, PeerAddress, PeerFamily, WaitStatus};
 use super::net::{addresses_free, endpoints, Endpoints, Running};
-use super::news::{differences, is_of_connection, News, Picture};
+use super::news::{batches, is_of_connection, Batch, News, Picture};
 use super::*;
 use crate::config::net::NetSituation;
 use crate::config::words::{Fencing, Protocol};
@@ -594,18 +594,22 @@ fn news_in_their_order() {
             cstate: cstate.1,
             volumes: new,
         };
-        let news: Vec<News> = differences(&before, &after).collect();
-        news
+        let batches = batches(before, after).map(|batch: Batch<'_>| batch.news().collect());
+        batches.collect::<Vec<Vec<News>>>()
     };
     let up = [(0, quiet), (7, quiet)];
     let down = [(0, lost), (7, lost)];
     assert_eq!(
         heard((Conn::WFReportParams, Conn::TearDown), &up, &down),
-        [News::Connection, News::PeerDevice(0), News::PeerDevice(7)]
+        [
+            vec![News::PeerDevice(0)],
+            vec![News::Connection, News::PeerDevice(7)],
+            vec![News::Connection, News::PeerDevice(0), News::PeerDevice(7)]
+        ]
     );
     assert_eq!(
         heard((Conn::WFReportParams, Conn::WFReportParams), &up, &up),
-        []
+        [vec![]]
     );
     let primary = DeviceState {
         role: Role::Primary,
@@ -619,7 +623,7 @@ fn news_in_their_order() {
             &up,
             &[(0, quiet), (7, primary)]
         ),
-        [News::Resource, News::Device(7), News::PeerDevice(7)]
+        [[News::Resource, News::Device(7), News::PeerDevice(7)]]
     );
     // Unconnected to WFConnection: nothing of a volume is listed.
     let waits = |conn| [(0, DeviceState { conn, ..lost })];
@@ -629,7 +633,7 @@ fn news_in_their_order() {
             &waits(Conn::Unconnected),
             &waits(Conn::WFConnection)
         ),
-        [News::Connection]
+        [vec![], vec![News::Connection]]
     );
     assert!(is_of_connection(&quiet, &lost));
     assert!(!is_of_connection(&lost, &quiet));

@@ -99,6 +99,14 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         Progress::Asked
     }
 
+    /// Whether the peer was asked to disconnect, and has not answered yet.
+    #[must_use]
+    pub fn asks_to_part(&self) -> bool {
+        self.conn_request.is_some_and(|r| {
+            r.change.conn == Some(Conn::Disconnecting) && r.answer == twonode::Answer::None
+        })
+    }
+
     /// Looks at what the peer was asked about. `true`: something was decided.
     pub(super) fn look_again(&mut self, d: &mut dyn Driver) -> bool {
         if let Some(r) = self.request {
