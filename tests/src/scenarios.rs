@@ -13,6 +13,7 @@ pub mod install;
 pub mod interrupted;
 pub mod metadata;
 pub mod module;
+pub mod ocf;
 pub mod proc;
 pub mod refusals;
 pub mod rolling;
@@ -147,6 +148,7 @@ pub fn all() -> Vec<Scenario> {
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
         events::SCENARIOS.as_slice(),
+        ocf::SCENARIOS.as_slice(),
         refusals::SCENARIOS.as_slice(),
         security::SCENARIOS.as_slice(),
         checks::SCENARIOS.as_slice(),
