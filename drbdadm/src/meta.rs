@@ -34,7 +34,7 @@ use drbd_core::meta::{AlLayout, AlLayoutError};
 
 use self::area::Area;
 use self::bitmap_io::InitMode;
-use self::cli::{parse_size, Invocation, Options, Unit, Verb};
+use self::cli::{parse_size, Format, Invocation, Options, Unit, Verb};
 use self::console::Console;
 use self::create::CreateOptions;
 use self::environment::Environment;
@@ -106,6 +106,9 @@ fn execute(
         None => environment,
     };
     let mut area = Area::open(invocation, environment, console)?;
+    if invocation.format == Format::V07 {
+        return v07::execute(&area, invocation, console);
+    }
     match invocation.verb {
         Verb::GetGi => gi::get_gi(&area, console),
         Verb::ShowGi => gi::show_gi(&area, console),

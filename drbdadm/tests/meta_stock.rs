@@ -306,4 +306,5 @@ transcripts! {
     apply_al: "apply",
     devices_with_data: "data",
     devices_that_grew: "resize",
+    metadata_of_version_07: "v07",
 }

@@ -144,6 +144,15 @@ impl Verb {
     }
 }
 
+/// The versions of metadata that can be worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Of DRBD 0.7: read only.
+    V07,
+    /// Of DRBD 8.
+    V08,
+}
+
 /// A command line that makes sense.
 #[derive(Clone, Debug)]
 pub struct Invocation {
@@ -155,6 +164,8 @@ pub struct Invocation {
     pub device: OsString,
     /// The minor number, if the first word tells one.
     pub minor: Option<u32>,
+    /// The version of the metadata.
+    pub format: Format,
     /// The metadata device.
     pub md_path: PathBuf,
     /// Where on it.
@@ -191,16 +202,16 @@ impl Invocation {
         if rest.is_empty() {
             return Err(MetaError::Usage(None));
         }
-        match format.to_str() {
-            Some("v08") => {}
+        let version = match format.to_str() {
+            Some("v08") => Format::V08,
+            Some("v07") => Format::V07,
             Some("v06") => return Err(MetaError::Unsupported("v06")),
-            Some("v07") => return Err(MetaError::Unsupported("v07")),
             Some("v09") => return Err(MetaError::Unsupported("v09")),
             _ => {
                 let format = format.to_string_lossy();
                 return Err(MetaError::Word(format!("Unknown format '{format}'.")));
             }
-        }
+        };
         let [md_path, index, rest @ ..] = rest else {
             return Err(MetaError::Word("Too few arguments for format".to_owned()));
         };
@@ -214,6 +225,7 @@ impl Invocation {
         let invocation = Self {
             minor: parse_minor(device),
             device: device.clone(),
+            format: version,
             md_path: PathBuf::from(md_path),
             index,
             verb,

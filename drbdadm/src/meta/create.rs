@@ -12,7 +12,7 @@ use super::device::{MdDevice, CHUNK};
 use super::error::{MetaError, Result};
 use super::existing;
 use super::resize::move_to_its_place;
-use super::v07::is_v07;
+use super::v07::{self, V07};
 
 /// The options of `create-md` and `restore-md`, checked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,7 +53,9 @@ pub(crate) fn create_md(
         }
     }
     let layout = area.layout(al)?;
-    ask_about_old_metadata(area, al, console)?;
+    if let Some(old) = ask_about_old_metadata(area, al, console)? {
+        return v07::convert(area, &old, console);
+    }
     existing::check(area, &layout, options.ignore_sanity_checks, console)?;
 
     writeln!(console.out, "initializing activity log")?;
@@ -114,7 +116,7 @@ pub(crate) fn initialize_log(device: &mut MdDevice, layout: &Layout) -> Result<(
 /// The kinds of metadata that are recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
-    V07,
+    V07(V07),
     V08,
     V09,
 }
@@ -122,18 +124,23 @@ enum Version {
 impl Version {
     const fn name(self) -> &'static str {
         match self {
-            Self::V07 => "v07",
+            Self::V07(_) => "v07",
             Self::V08 => "v08",
             Self::V09 => "v09",
         }
     }
 }
 
-fn ask_about_old_metadata(area: &Area<'_>, al: AlLayout, console: &mut Console<'_>) -> Result<()> {
+/// Asks what is to become of metadata that is there; gives what is to be converted.
+fn ask_about_old_metadata(
+    area: &Area<'_>,
+    al: AlLayout,
+    console: &mut Console<'_>,
+) -> Result<Option<V07>> {
     let Some((version, flavour, offset)) = old_metadata(area)? else {
-        return Ok(());
+        return Ok(None);
     };
-    let confirmed = if area.index.is_internal() {
+    if area.index.is_internal() {
         let (name, path) = (version.name(), area.device.path().display());
         writeln!(
             console.err,
@@ -141,20 +148,24 @@ fn ask_about_old_metadata(area: &Area<'_>, al: AlLayout, console: &mut Console<'
              There appears to be a {name} {flavour} internal meta data block\n\
              already in place on {path} at byte offset {offset}"
         )?;
-        if version == Version::V08 {
+    }
+    let confirmed = match version {
+        Version::V08 if area.index.is_internal() => {
             ask_about_stripes(area, al, console)?;
             console.confirmed("Do you really want to overwrite the existing meta-data?")?
-        } else {
+        }
+        Version::V08 => console
+            .confirmed("Valid meta data seems to be in place.\nDo you really want to overwrite?")?,
+        Version::V07(old) => {
+            if console.confirmed("Valid v07 meta-data found, convert to v08?")? {
+                return Ok(Some(old));
+            }
             replace(version, console)?
         }
-    } else if version == Version::V08 {
-        let question = "Valid meta data seems to be in place.\nDo you really want to overwrite?";
-        console.confirmed(question)?
-    } else {
-        replace(version, console)?
+        Version::V09 => replace(version, console)?,
     };
     if confirmed {
-        return Ok(());
+        return Ok(None);
     }
     writeln!(console.out, "Operation cancelled.")?;
     Err(MetaError::Declined)
@@ -184,26 +195,12 @@ fn old_metadata(area: &Area<'_>) -> Result<Option<(Version, &'static str, u64)>>
     if let State::Valid(_) = area.state {
         return Ok(Some((Version::V08, "flexible-size", area.offset())));
     }
-    let mut places = Vec::new();
-    if area.index.is_internal() {
-        // Version 07 had a fixed area of 128 MiB at the end of the device.
-        let end = area.device.bytes() & !(BLOCK_SIZE as u64 - 1);
-        places.extend(
-            end.checked_sub(128 << 20)
-                .map(|offset| (offset, "fixed-size")),
-        );
+    if let Some(old) = V07::find(&area.device, area.index)? {
+        return Ok(Some((Version::V07(old), "fixed-size", old.offset())));
     }
-    places.push((area.offset(), "flexible-size"));
-    for (offset, flavour) in places {
-        let block = area.device.read(offset, BLOCK_SIZE)?;
-        if is_v07(&block) {
-            return Ok(Some((Version::V07, flavour, offset)));
-        }
-        if Superblock::parse(&block) == Err(ParseError::Version09) {
-            return Ok(Some((Version::V09, flavour, offset)));
-        }
-    }
-    Ok(None)
+    let block = area.device.read(area.offset(), BLOCK_SIZE)?;
+    let found = Superblock::parse(&block) == Err(ParseError::Version09);
+    Ok(found.then(|| (Version::V09, "flexible-size", area.offset())))
 }
 
 /// Wipes the superblock, so that the device has no metadata any more.

@@ -44,19 +44,7 @@ pub(crate) fn dump_md(
         writeln!(console.err, "{}", MetaError::Unclean)?;
     }
     let mut out = io::BufWriter::new(&mut *console.out);
-    header(&mut out, invocation)?;
-    writeln!(out, "version \"v08\";\n")?;
-    if !clean {
-        // Not a word of the language: restore-md must stumble over it.
-        writeln!(
-            out,
-            "This_is_an_unclean_meta_data_dump._Don't_trust_the_bitmap."
-        )?;
-        writeln!(
-            out,
-            "# You should \"apply-al\" first, if you plan to restore this.\n"
-        )?;
-    }
+    begin(&mut out, invocation, "v08", clean)?;
     match moved {
         None => {
             writeln!(out, "# md_size_sect {}", found.superblock.md_size_sect)?;
@@ -89,12 +77,34 @@ pub(crate) fn dump_md(
     for piece in pieces(&area.device, &found.layout, found.superblock.la_size_sect) {
         bitmap.write(&piece?)?;
     }
-    bitmap.print(true)?;
-    let BitmapText {
-        mut out, bits_set, ..
-    } = bitmap;
-    writeln!(out, "}}\n# bits-set {bits_set};")?;
-    out.flush()?;
+    bitmap.end()?;
+    Ok(())
+}
+
+/// How a dump begins.
+///
+/// # Errors
+///
+/// The stream fails.
+pub(crate) fn begin(
+    out: &mut impl Write,
+    invocation: &Invocation,
+    version: &str,
+    clean: bool,
+) -> io::Result<()> {
+    header(out, invocation)?;
+    writeln!(out, "version \"{version}\";\n")?;
+    if !clean {
+        // Not a word of the language: restore-md must stumble over it.
+        writeln!(
+            out,
+            "This_is_an_unclean_meta_data_dump._Don't_trust_the_bitmap."
+        )?;
+        writeln!(
+            out,
+            "# You should \"apply-al\" first, if you plan to restore this.\n"
+        )?;
+    }
     Ok(())
 }
 
@@ -156,7 +166,7 @@ fn statements(out: &mut impl Write, found: &Found) -> io::Result<()> {
 }
 
 /// Writes bitmap as text, with runs of equal words on one line.
-struct BitmapText<W> {
+pub(crate) struct BitmapText<W> {
     out: W,
     /// Words that are not printed yet, as counts of equal ones.
     pending: VecDeque<(u64, u64)>,
@@ -166,7 +176,8 @@ struct BitmapText<W> {
 }
 
 impl<W: Write> BitmapText<W> {
-    const fn new(out: W) -> Self {
+    /// Nothing yet, to be printed to `out`.
+    pub(crate) const fn new(out: W) -> Self {
         Self {
             out,
             pending: VecDeque::new(),
@@ -175,8 +186,23 @@ impl<W: Write> BitmapText<W> {
         }
     }
 
+    /// Prints what is left, and the end of a dump.
+    ///
+    /// # Errors
+    ///
+    /// The stream fails.
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        self.print(true)?;
+        writeln!(self.out, "}}\n# bits-set {};", self.bits_set)?;
+        self.out.flush()
+    }
+
     /// Takes the next piece of the bitmap; runs may span pieces.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The stream fails.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         for bytes in bytes.chunks_exact(8) {
             let word = bytes.try_into().map_or(0, u64::from_le_bytes);
             self.bits_set += u64::from(word.count_ones());

@@ -26,6 +26,9 @@ pub enum MetaError {
     /// A metadata format that this program does not work on.
     #[error("{0} meta data is not supported by this program, only v08 is")]
     Unsupported(&'static str),
+    /// A metadata format that is read and converted only.
+    #[error("{0} meta data can only be looked at; to convert it, create-md with format v08")]
+    ReadOnly(&'static str),
     /// A file or device can't be opened.
     #[error("open({}) failed: {}", .path.display(), os_text(.source))]
     Open {
@@ -144,6 +147,7 @@ impl MetaError {
             | Self::Word(_)
             | Self::NotANumber(_)
             | Self::Unsupported(_)
+            | Self::ReadOnly(_)
             | Self::Open { .. }
             | Self::OpenText(_)
             | Self::NotABlockDevice(_)

@@ -90,14 +90,25 @@ pub(crate) fn show_gi(area: &Area<'_>, console: &mut Console<'_>) -> Result<()> 
         "need apply-al"
     };
     writeln!(console.out, "meta-data: {clean}")?;
-    match superblock.la_size_sect {
-        0 => writeln!(console.out, "zero size device -- never seen peer yet?")?,
-        sectors => {
-            let size = pretty::from_kib(sectors / 2);
-            writeln!(console.out, "last agreed size: {size} ({sectors} sectors)")?;
-            let bytes = superblock.la_peer_max_bio_size;
-            writeln!(console.out, "last agreed max bio size: {bytes} Byte")?;
-        }
+    agreed_size(
+        superblock.la_size_sect,
+        superblock.la_peer_max_bio_size,
+        console,
+    )
+}
+
+/// Prints what was last agreed upon: the size in sectors, the largest request in bytes.
+///
+/// # Errors
+///
+/// The stream fails.
+pub(crate) fn agreed_size(sectors: u64, max_bio: u32, console: &mut Console<'_>) -> Result<()> {
+    if sectors == 0 {
+        writeln!(console.out, "zero size device -- never seen peer yet?")?;
+    } else {
+        let size = pretty::from_kib(sectors / 2);
+        writeln!(console.out, "last agreed size: {size} ({sectors} sectors)")?;
+        writeln!(console.out, "last agreed max bio size: {max_bio} Byte")?;
     }
     Ok(())
 }
