@@ -4,6 +4,7 @@
 #
 #   dist/install.sh install     build/ to this system, or below $DESTDIR
 #   dist/install.sh uninstall
+#   dist/install.sh stage       what a package of the tools holds, below $DESTDIR; see dist/deb
 #
 # Files of an installed drbd-utils are diverted (dpkg-divert) and put back at uninstall.
 # MODULE=no leaves the kernel module out; BUILD names another folder than build/.
@@ -165,6 +166,22 @@ install_configuration() {
 	keep "$here/dist/etc/drbd.d/global_common.conf" /etc/drbd.d/global_common.conf
 }
 
+# The same files as do_install, for a package: no module, and no configuration, which the package
+# looks after itself. The init script is a file of the stock package that nobody should divert twice.
+do_stage() {
+	[ -n "$root" ] || die "stage wants DESTDIR"
+	[ -x "$build/sbin/drbdadm" ] || die "no $build/sbin/drbdadm: run make first"
+	state=$(mktemp -d)
+	install_tools
+	install_texts
+	install_system
+	sed -i '\| /etc/init.d/drbd |d' "$state/plan"
+	carry_out
+	mkdir -p "$root/usr/share/drbd-rs/etc"
+	cp -R "$here/dist/etc/drbd.conf" "$here/dist/etc/drbd.d" "$root/usr/share/drbd-rs/etc/"
+	rm -rf "$state"
+}
+
 # Lets what runs know of new or lost files.
 refresh() {
 	[ -z "$root" ] || return 0
@@ -187,6 +204,10 @@ do_install() {
 		release=$(LC_ALL=C grep -aom1 'vermagic=[^ ]*' "$build/drbd.ko" | cut -d= -f2)
 		[ -n "$release" ] || die "cannot tell which kernel $build/drbd.ko is for"
 	fi
+	for package in drbd-rs-utils drbd-rs-module; do
+		[ -n "$root" ] || [ ! -e "/var/lib/dpkg/info/$package.list" ] ||
+			die "the package $package is installed: purge it first"
+	done
 	[ ! -e "$state" ] || do_uninstall
 	mkdir -p "$state"
 	: >"$state/manifest"
@@ -245,5 +266,6 @@ do_uninstall() {
 case ${1:-} in
 install) do_install ;;
 uninstall) do_uninstall ;;
-*) die "usage: install.sh install|uninstall" ;;
+stage) do_stage ;;
+*) die "usage: install.sh install|uninstall|stage" ;;
 esac

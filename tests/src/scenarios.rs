@@ -14,6 +14,7 @@ pub mod interrupted;
 pub mod metadata;
 pub mod module;
 pub mod ocf;
+pub mod packages;
 pub mod proc;
 pub mod refusals;
 pub mod rolling;
@@ -145,6 +146,7 @@ pub fn all() -> Vec<Scenario> {
     [
         module::SCENARIOS.as_slice(),
         install::SCENARIOS.as_slice(),
+        packages::SCENARIOS.as_slice(),
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
         events::SCENARIOS.as_slice(),

@@ -36,7 +36,7 @@ const SOURCE: &str = "/lab/source";
 /// The stock init script while ours is in its place.
 const STOCK_INIT: &str = "/etc/init.d/drbd.drbd-rs.dpkg-bak";
 /// The stock configuration includes it.
-const CONFIGURATION: &str = "/etc/drbd.d/r0.res";
+pub(super) const CONFIGURATION: &str = "/etc/drbd.d/r0.res";
 const BY_RESOURCE: &str = "/dev/drbd/by-res/r0/0";
 const BY_DISK: &str = "/dev/drbd/by-disk/data0";
 
@@ -100,7 +100,7 @@ fn push_source(lab: &Lab, node: &Node) -> Result<()> {
 
 /// What must be the same before and after: names, kinds, rights, sizes and times of all files,
 /// contents of the package's and of the kernel's lists of modules, dpkg's opinion.
-fn snapshot(node: &Node) -> Result<Vec<String>> {
+pub(super) fn snapshot(node: &Node) -> Result<Vec<String>> {
     let text = node.sh("find /etc /usr -xdev -type d -printf '%p %y %m\\n' \
            -o ! -name 'modules.*' -printf '%p %y %m %s %T@ %l\\n' | sort
          dpkg -L drbd-utils | while read f; do [ ! -f $f ] || echo $f; done | xargs sha256sum
@@ -114,7 +114,7 @@ fn snapshot(node: &Node) -> Result<Vec<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-fn same(before: &[String], after: &[String]) -> Result<()> {
+pub(super) fn same(before: &[String], after: &[String]) -> Result<()> {
     let missing = before.iter().filter(|line| !after.contains(line));
     let new = after.iter().filter(|line| !before.contains(line));
     let different: Vec<String> = missing
@@ -142,7 +142,7 @@ fn is_in_place(node: &Node) -> Result<()> {
     node.sh("dpkg -V drbd-utils").map(|_| ())
 }
 
-fn configure(lab: &Lab, node: &Node, resource: &Resource, more: &str) -> Result<()> {
+pub(super) fn configure(lab: &Lab, node: &Node, resource: &Resource, more: &str) -> Result<()> {
     let nodes: Vec<_> = lab
         .nodes()
         .iter()
