@@ -13,6 +13,7 @@ pub mod install;
 pub mod interrupted;
 pub mod metadata;
 pub mod module;
+pub mod netlink;
 pub mod ocf;
 pub mod packages;
 pub mod proc;
@@ -151,6 +152,7 @@ pub fn all() -> Vec<Scenario> {
         proc::SCENARIOS.as_slice(),
         events::SCENARIOS.as_slice(),
         ocf::SCENARIOS.as_slice(),
+        netlink::SCENARIOS.as_slice(),
         refusals::SCENARIOS.as_slice(),
         security::SCENARIOS.as_slice(),
         checks::SCENARIOS.as_slice(),
