@@ -10,11 +10,12 @@
 use core::sync::atomic::Ordering;
 use drbd_core::config::NetConf;
 use drbd_core::peer::Event as Told;
+use drbd_core::request::ack::{BlockAnswer, Meaning};
 use drbd_core::request::slots::{SlotError, SlotId};
 use drbd_core::request::word::Event;
 use drbd_core::state::Conn;
 use drbd_core::wire::{
-    next_frame, AckKind, BarrierAck, BlockAck, BlockId, Framing, OvResult, Packet, Phase, Reaction,
+    next_frame, AckKind, BarrierAck, BlockAck, Framing, OvResult, Packet, Phase, Reaction,
     Socket as Which, VerifyResult,
 };
 use kernel::prelude::*;
@@ -227,19 +228,9 @@ fn block_ack(
     kind: AckKind,
     ack: &BlockAck,
 ) -> Result<(), Conn> {
-    if ack.block_id == BlockId::SYNCER {
-        return resync_ack(device, kind, ack);
-    }
-    let event = match kind {
-        AckKind::Recv => Event::ReceiveAck,
-        AckKind::Write => Event::WriteAck { in_sync: false },
-        AckKind::RsWrite => Event::WriteAck { in_sync: true },
-        AckKind::Neg | AckKind::NegDReply => Event::NegAck,
-        AckKind::NegRsDReply | AckKind::RsCancel | AckKind::RsIsInSync => {
-            return resync_ack(device, kind, ack);
-        }
-        // Two Primaries are not built, so nothing of ours can be superseded.
-        AckKind::Superseded | AckKind::RetryWrite => return Err(Conn::NetworkFailure),
+    let event = match Meaning::of(kind, ack.block_id).ok_or(Conn::NetworkFailure)? {
+        Meaning::Request(event) => event,
+        Meaning::Block(answer) => return resync_ack(device, answer, ack),
     };
     let id = SlotId::from_wire(ack.block_id.to_u64());
     let frozen = device.policy().frozen;
@@ -269,33 +260,27 @@ fn block_ack(
     }
 }
 
-/// An ack for a resync block. As source: the target has written it, or failed to. As target: the
-/// source could not read it, or has it in sync.
-fn resync_ack(device: &Arc<Device>, kind: AckKind, ack: &BlockAck) -> Result<(), Conn> {
+/// An ack for a block of a resync or of a verify.
+fn resync_ack(device: &Arc<Device>, answer: BlockAnswer, ack: &BlockAck) -> Result<(), Conn> {
     let range = ack.range().map_err(|_| Conn::NetworkFailure)?;
     if !range.fits(device.size.load(Ordering::Acquire)) {
         return Err(Conn::NetworkFailure);
     }
-    let asked = match kind {
-        AckKind::RsWrite | AckKind::Write | AckKind::Recv | AckKind::Neg => {
-            device.counters.resync_answered()
-        }
-        AckKind::NegRsDReply | AckKind::RsCancel => crate::resync::refused(device, &range),
-        AckKind::RsIsInSync => crate::resync::equal(device, &range),
-        _ => false,
+    let asked = match answer {
+        BlockAnswer::Written | BlockAnswer::NotWritten => device.counters.resync_answered(),
+        BlockAnswer::NotRead | BlockAnswer::Dropped => crate::resync::refused(device, &range),
+        BlockAnswer::Equal => crate::resync::equal(device, &range),
     };
     if !asked {
         return Err(Conn::NetworkFailure);
     }
-    match kind {
-        AckKind::RsWrite | AckKind::Write | AckKind::Recv => {
-            device.mark_in_sync(range.sector(), range.size());
-        }
-        AckKind::NegRsDReply if crate::verify::refused(device, &range) => {}
-        AckKind::Neg | AckKind::NegRsDReply => {
+    match answer {
+        BlockAnswer::Written => device.mark_in_sync(range.sector(), range.size()),
+        BlockAnswer::NotRead if crate::verify::refused(device, &range) => {}
+        BlockAnswer::NotWritten | BlockAnswer::NotRead => {
             crate::resync::note_failed(device, range.sector(), range.size());
         }
-        _ => {}
+        BlockAnswer::Dropped | BlockAnswer::Equal => {}
     }
     Ok(())
 }

@@ -10,6 +10,7 @@
 //!   nothing left to wait for completes the request, and exactly one does.
 //! - [`slots`]: where the words live. A slot is named by index and generation; that pair is the
 //!   `block_id` on the wire. An ack for a slot that is not there costs one load and harms nothing.
+//! - [`ack`]: what an ack of the peer is about.
 //! - [`epoch`]: which writes may be reordered by the peer's disk and which may not: the sender's
 //!   numbering, the order of barrier acks, and the receiver's bookkeeping.
 //! - [`range`]: who writes where right now: overlapping application writes wait for each other,
@@ -17,6 +18,7 @@
 //!
 //! The rules come from docs/states.md, "Application requests" and "Epochs".
 
+pub mod ack;
 pub mod epoch;
 pub mod overdue;
 pub mod policy;

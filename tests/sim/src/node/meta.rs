@@ -6,12 +6,12 @@ use crate::bug::Bug;
 use crate::net::{Got, META};
 use crate::shared::{Actor, Shared};
 use drbd_core::peer::Event as Fed;
+use drbd_core::request::ack::{BlockAnswer, Meaning};
 use drbd_core::request::slots::{SlotError, SlotId};
 use drbd_core::request::word::Event;
 use drbd_core::state::Conn;
 use drbd_core::wire::{
-    next_frame, AckKind, BarrierAck, BlockAck, BlockId, Context, Framing, Packet, Phase,
-    Socket as Which,
+    next_frame, AckKind, BarrierAck, BlockAck, Context, Framing, Packet, Phase, Socket as Which,
 };
 
 impl Node {
@@ -109,15 +109,9 @@ impl Node {
         ack: &BlockAck,
         s: &mut Shared,
     ) -> Result<(), Conn> {
-        if ack.block_id == BlockId::SYNCER {
-            return self.resync_ack(vol, kind, ack, s);
-        }
-        let event = match kind {
-            AckKind::Recv => Event::ReceiveAck,
-            AckKind::Write => Event::WriteAck { in_sync: false },
-            AckKind::RsWrite => Event::WriteAck { in_sync: true },
-            AckKind::Neg | AckKind::NegDReply => Event::NegAck,
-            _ => return self.resync_ack(vol, kind, ack, s),
+        let event = match Meaning::of(kind, ack.block_id).ok_or(Conn::NetworkFailure)? {
+            Meaning::Request(event) => event,
+            Meaning::Block(answer) => return self.resync_ack(vol, answer, ack, s),
         };
         let slot = SlotId::from_wire(ack.block_id.to_u64());
         let frozen = self.device(vol).policy.frozen && !s.bug(Bug::IgnoreFreeze);
@@ -152,35 +146,33 @@ impl Node {
     fn resync_ack(
         &mut self,
         vol: u16,
-        kind: AckKind,
+        answer: BlockAnswer,
         ack: &BlockAck,
         s: &mut Shared,
     ) -> Result<(), Conn> {
         let range = ack.range().map_err(|_| Conn::NetworkFailure)?;
-        let asked = match kind {
-            AckKind::RsWrite | AckKind::Write | AckKind::Recv | AckKind::Neg => {
-                self.resync_answered(vol)
-            }
-            AckKind::NegRsDReply | AckKind::RsCancel => match self.resync_arrived(vol, &range, s) {
-                Some(tickets) => {
-                    self.release_range(vol, tickets, s);
-                    true
+        let asked = match answer {
+            BlockAnswer::Written | BlockAnswer::NotWritten => self.resync_answered(vol),
+            BlockAnswer::NotRead | BlockAnswer::Dropped => {
+                match self.resync_arrived(vol, &range, s) {
+                    Some(tickets) => {
+                        self.release_range(vol, tickets, s);
+                        true
+                    }
+                    None => false,
                 }
-                None => false,
-            },
-            _ => false,
+            }
+            BlockAnswer::Equal => false,
         };
         if !asked {
             return Err(Conn::NetworkFailure);
         }
-        match kind {
-            AckKind::RsWrite | AckKind::Write | AckKind::Recv => {
-                self.mark_in_sync(vol, range.sector(), range.size(), s);
-            }
-            AckKind::Neg | AckKind::NegRsDReply => {
+        match answer {
+            BlockAnswer::Written => self.mark_in_sync(vol, range.sector(), range.size(), s),
+            BlockAnswer::NotWritten | BlockAnswer::NotRead => {
                 self.note_failed(vol, range.sector(), range.size(), s);
             }
-            _ => {}
+            BlockAnswer::Dropped | BlockAnswer::Equal => {}
         }
         Ok(())
     }
