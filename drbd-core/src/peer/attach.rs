@@ -125,11 +125,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 ..Change::NONE
             }
         };
+        self.change(i, change, Mode::Soft, d)
+            .map_err(Refusal::code)?;
         if let Some(u) = uuids {
             d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::AttachedTo, u)));
         }
-        self.change(i, change, Mode::Soft, d)
-            .map_err(Refusal::code)?;
         if let Some(disk) = self.vol(i).and_then(|v| v.disk.as_mut()) {
             // The disk now carries the unclean mark of a running driver.
             disk.dirty = true;
