@@ -18,6 +18,7 @@ use kernel::sync::{Arc, Mutex};
 
 use crate::activity::{self, Activity};
 use crate::bitmap::{Bits, Changed};
+use crate::objects;
 use crate::sys::bdev::BackingDev;
 use crate::sys::bio::{self, OpFlags};
 use crate::sys::page::OwnedPage;
@@ -50,6 +51,7 @@ pub(crate) struct Backing {
     /// The activity log.
     #[pin]
     pub(crate) activity: Activity,
+    _counted: objects::Backings,
 }
 
 impl Backing {
@@ -98,6 +100,7 @@ impl Backing {
                 flush_failed: AtomicBool::new(false),
                 buffer <- new_mutex!(page, "drbd_md_buffer"),
                 activity <- log,
+                _counted: objects::Backings::new(),
             }? Error),
             GFP_KERNEL,
         )

@@ -12,6 +12,7 @@ use drbd_core::bitmap::{
 use drbd_core::vli::{BitSink, BitSource};
 use kernel::prelude::*;
 
+use crate::objects;
 use crate::sys::page::WordPage;
 use crate::vector;
 
@@ -55,6 +56,7 @@ pub(crate) struct Bits {
     changed: KVVec<AtomicU8>,
     sectors: u64,
     weight: AtomicU64,
+    _counted: objects::Bitmaps,
 }
 
 impl Bits {
@@ -72,6 +74,7 @@ impl Bits {
             changed,
             sectors,
             weight: AtomicU64::new(0),
+            _counted: objects::Bitmaps::new(),
         })
     }
 

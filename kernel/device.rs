@@ -16,6 +16,7 @@ use kernel::sync::{Arc, ArcBorrow, Mutex};
 
 use crate::backing::Backing;
 use crate::bitmap::Bits;
+use crate::objects;
 use crate::peer_io::PeerIo;
 use crate::ranges::{Ranges, Taken, Tickets};
 use crate::resource::Resource;
@@ -168,6 +169,7 @@ pub(crate) struct Device {
     pub(crate) al_suspended: AtomicBool,
     /// At the last attach: the node had gone down as a Primary without peer.
     pub(crate) degraded: AtomicBool,
+    _counted: objects::Devices,
 }
 
 impl_has_work! {
@@ -341,6 +343,7 @@ impl Device {
                 log_work <- new_work!("drbd_log"),
                 al_suspended: AtomicBool::new(false),
                 degraded: AtomicBool::new(false),
+                _counted: objects::Devices::new(),
             }? Error),
             GFP_KERNEL,
         )?;

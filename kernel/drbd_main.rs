@@ -48,6 +48,7 @@ mod helper;
 mod later;
 mod link;
 mod log;
+mod objects;
 mod peer_io;
 mod perform;
 mod plane;
@@ -154,6 +155,14 @@ struct Farewell;
 impl Drop for Farewell {
     fn drop(&mut self) {
         sys::unload::wait_for_callbacks();
+        let mut all_gone = true;
+        for (kind, live) in objects::left() {
+            all_gone = false;
+            log_module!(Level::Error, "left behind: {live} {kind}");
+        }
+        if all_gone {
+            log_module!(Level::Info, "0 objects left");
+        }
         log_module!(Level::Info, "module cleanup done.");
     }
 }

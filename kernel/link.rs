@@ -23,6 +23,7 @@ use kernel::sync::{barrier, Arc, Mutex};
 
 use crate::connect::send_all;
 use crate::device::Device;
+use crate::objects;
 use crate::peer_io::{Flushes, PeerIo};
 use crate::resource::Resource;
 use crate::sys::bio::OwnedBio;
@@ -111,6 +112,7 @@ pub(crate) struct Link {
     pub(crate) epochs: Mutex<PeerEpochs>,
     /// When something was last received on either socket, in ms.
     pub(crate) last_received: AtomicU64,
+    _counted: objects::Links,
 }
 
 impl Link {
@@ -148,6 +150,7 @@ impl Link {
                 gathering: AtomicBool::new(false),
                 epochs <- new_mutex!(PeerEpochs::new(true), "drbd_peer_epochs"),
                 last_received: AtomicU64::new(time::monotonic_ns() / 1_000_000),
+                _counted: objects::Links::new(),
             }),
             GFP_KERNEL,
         )

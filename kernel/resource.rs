@@ -26,6 +26,7 @@ use kernel::sync::{Arc, Mutex, MutexGuard};
 use crate::device::Device;
 use crate::digests::Digests;
 use crate::link::Link;
+use crate::objects;
 use crate::plane::{Kind, Plane, Req};
 use crate::sys::bio::BioArc;
 use crate::sys::llist::Push;
@@ -160,6 +161,7 @@ pub(crate) struct Resource {
     pub(crate) news: crate::events::News,
     #[pin]
     told_work: Work<Resource, 0>,
+    _counted: objects::Resources,
 }
 
 impl_has_work! {
@@ -255,6 +257,7 @@ impl Resource {
                 digests <- new_mutex!(Digests::default(), "drbd_digests"),
                 news <- crate::events::News::new(),
                 told_work <- new_work!("drbd_told"),
+                _counted: objects::Resources::new(),
             }),
             GFP_KERNEL,
         )

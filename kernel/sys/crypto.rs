@@ -17,6 +17,8 @@ use kernel::{
     prelude::*, //
 };
 
+use crate::objects;
+
 use super::{
     data::Data,
     ffi, //
@@ -41,6 +43,7 @@ impl Work {
 pub(crate) struct Hash {
     tfm: NonNull<c_void>,
     size: u8,
+    _counted: objects::Hashes,
 }
 
 // SAFETY: A hash belongs to no thread.
@@ -66,7 +69,11 @@ impl Hash {
         let tfm = from_err_ptr(unsafe { ffi::shim_hash_alloc(name.as_char_ptr()) })?;
         let tfm = NonNull::new(tfm).ok_or(ENOENT)?;
         // INVARIANT: It is ours from here on; nobody else sees it before the rest holds too.
-        let mut hash = Self { tfm, size: 0 };
+        let mut hash = Self {
+            tfm,
+            size: 0,
+            _counted: objects::Hashes::new(),
+        };
         if let Some(key) = key {
             let len = c_uint::try_from(key.len()).map_err(|_| EINVAL)?;
             // SAFETY: The key has `len` bytes; they are copied.

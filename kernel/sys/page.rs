@@ -18,6 +18,8 @@ use kernel::{
     prelude::*, //
 };
 
+use crate::objects;
+
 use super::{
     ffi,
     gfp,
@@ -37,6 +39,7 @@ compile_error!("pages without a lasting kernel address are not supported");
 /// socket that it was lent to, for the time of the loan.
 pub(crate) struct OwnedPage {
     page: NonNull<bindings::page>,
+    _counted: objects::Pages,
 }
 
 // SAFETY: A page may be used and freed from any thread.
@@ -50,7 +53,9 @@ impl OwnedPage {
         // SAFETY: No requirements.
         let page = unsafe { bindings::alloc_pages(gfp::NOIO | gfp::ZERO, 0) };
         // INVARIANT: The page is new.
-        NonNull::new(page).map(|page| Self { page }).ok_or(ENOMEM)
+        let page = NonNull::new(page).ok_or(ENOMEM)?;
+        let _counted = objects::Pages::new();
+        Ok(Self { page, _counted })
     }
 
     /// Its bytes.
@@ -93,6 +98,7 @@ pub(crate) const WORDS_PER_PAGE: usize = PAGE_SIZE / size_of::<u64>();
 /// `page` is an order-0 page that we allocated and zeroed, and only reach as atomic words.
 pub(crate) struct WordPage {
     page: NonNull<bindings::page>,
+    _counted: objects::Pages,
 }
 
 // SAFETY: Its words are atomic.
@@ -107,7 +113,9 @@ impl WordPage {
         // SAFETY: No requirements.
         let page = unsafe { bindings::alloc_pages(gfp::NOIO | gfp::ZERO | gfp::NOWARN, 0) };
         // INVARIANT: The page is new.
-        NonNull::new(page).map(|page| Self { page }).ok_or(ENOMEM)
+        let page = NonNull::new(page).ok_or(ENOMEM)?;
+        let _counted = objects::Pages::new();
+        Ok(Self { page, _counted })
     }
 
     /// Its words, in the byte order of the machine.

@@ -32,6 +32,7 @@ use super::{
     ffi,
     time::Jiffies, //
 };
+use crate::objects;
 
 /// How a send is done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,6 +124,7 @@ const DESTINATION: u32 = 0;
 /// `socket` is a TCP socket of ours that is not yet released.
 pub(crate) struct Socket {
     socket: NonNull<bindings::socket>,
+    _counted: objects::Sockets,
 }
 
 // SAFETY: Sockets have their own lock; releasing one is possible in any thread.
@@ -155,7 +157,10 @@ impl Socket {
         // SAFETY: The socket is new and ours.
         unsafe { ffi::shim_sock_for_block_io(socket.as_ptr()) };
         // INVARIANT: It is ours.
-        Ok(Self { socket })
+        Ok(Self {
+            socket,
+            _counted: objects::Sockets::new(),
+        })
     }
 
     fn as_raw(&self) -> *mut bindings::socket {

@@ -30,6 +30,7 @@ use kernel::{
 
 #[cfg(DRBD_SELFTEST)]
 use super::ffi;
+use crate::objects;
 
 /// The request to end, as the body of a thread and its friends see it.
 #[derive(Clone)]
@@ -60,6 +61,7 @@ pub(crate) struct Thread {
     stop: Stop,
     start: *mut c_void,
     drop_start: unsafe fn(*mut c_void),
+    _counted: objects::Threads,
 }
 
 // SAFETY: A task may be woken and stopped from any thread. `start` is only used by `drop`, and the
@@ -135,6 +137,7 @@ impl Thread {
             stop,
             start,
             drop_start: drop_start::<F>,
+            _counted: objects::Threads::new(),
         };
         thread.wake();
         Ok(thread)

@@ -2,7 +2,7 @@
 //! Finds in a kernel's log what no scenario may leave there.
 
 /// Signs of a kernel in trouble. `Call Trace` covers what else dumps a stack.
-const BAD: [&str; 24] = [
+const BAD: [&str; 25] = [
     "BUG:",
     "BUG at",
     "WARNING:",
@@ -27,6 +27,8 @@ const BAD: [&str; 24] = [
     "list_add corruption",
     "list_del corruption",
     "UBSAN",
+    // Our module's own count of its objects when it goes.
+    "drbd: left behind",
 ];
 
 /// How many lines are shown before and after a bad one.
@@ -51,9 +53,37 @@ pub fn trouble(log: &str, allowed: &[&str]) -> Option<String> {
     Some(shown.concat())
 }
 
+/// Whether each unload of our module in `log` has said that no object of it is left.
+#[must_use]
+pub fn unloads_are_clean(log: &str) -> bool {
+    let (mut ours, mut clean) = (false, true);
+    log.lines().all(|line| {
+        if line.contains("drbd: initialized.") {
+            (ours, clean) = (false, false);
+        } else if line.contains("build by drbd-rs") {
+            ours = true;
+        } else if line.contains("drbd: 0 objects left") {
+            clean = true;
+        }
+        !(line.contains("drbd: module cleanup done") && ours && !clean)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn our_module_has_to_say_that_nothing_is_left() {
+        let load = "drbd: initialized. Version: 8.4.11\n";
+        let ours = "drbd: GIT-hash: 0 build by drbd-rs 0.1.0\n";
+        let end = "drbd: module cleanup done.\n";
+        let clean = [load, ours, "drbd: 0 objects left\n", end].concat();
+        assert!(unloads_are_clean(&clean));
+        assert!(!unloads_are_clean(&[&clean, load, ours, end].concat()));
+        assert!(unloads_are_clean(&[&clean, load, end].concat()), "C");
+        assert!(trouble("[1] drbd: left behind: 1 volumes\n", &[]).is_some());
+    }
 
     #[test]
     fn a_warning_is_found_with_its_surroundings() {

@@ -490,7 +490,10 @@ impl Node {
     /// [`LabError::KernelLog`] with the lines.
     pub fn is_well(&self) -> Result<()> {
         let allowed = locked(&self.log).1.clone();
-        match klog::trouble(&self.log()?, &allowed) {
+        let log = self.log()?;
+        let found = klog::trouble(&log, &allowed);
+        let unclean = || (!klog::unloads_are_clean(&log)).then(|| log.clone());
+        match found.or_else(unclean) {
             None => Ok(()),
             Some(lines) => Err(LabError::KernelLog {
                 node: self.name().to_owned(),
