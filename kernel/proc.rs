@@ -55,7 +55,7 @@ fn minor(device: &Device) -> MinorStatus {
             .saturating_add(counters.resync_pending),
         unacked: counters.unacked,
         application_pending: counters.application,
-        epochs: 1,
+        epochs: resource.link().map_or(1, |link| link.epochs.lock().count()),
         write_ordering: status::write_ordering(resource),
         out_of_sync_bits: counters.out_of_sync,
         progress: progress::snapshot(device, &volume),

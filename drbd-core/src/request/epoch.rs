@@ -315,6 +315,12 @@ impl PeerEpochs {
         PeerEpochId(self.open)
     }
 
+    /// Epochs that are not acknowledged, the open one included.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.open.wrapping_sub(self.oldest).saturating_add(1)
+    }
+
     /// Whether one more barrier would find a place.
     #[must_use]
     pub fn has_room(&self) -> bool {

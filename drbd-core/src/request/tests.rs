@@ -449,6 +449,7 @@ fn a_barrier_ack_comes_after_the_writes_and_the_flush() {
     let (same, now) = e.join();
     assert!(now && same == first);
     e.barrier(7).unwrap();
+    assert_eq!(e.count(), 2);
     let (second, now) = e.join();
     assert!(!now, "a write behind the barrier waits for the flush");
     assert_eq!(steps(&mut e), []);
@@ -467,6 +468,7 @@ fn a_barrier_ack_comes_after_the_writes_and_the_flush() {
             }
         ]
     );
+    assert_eq!(e.count(), 1);
     e.done(second);
     assert_eq!(steps(&mut e), []);
     e.barrier(8).unwrap();
