@@ -268,10 +268,8 @@ impl Device {
         if refs.is_none() {
             return;
         }
-        let somebody_waits = match &*self.local_lock().lock() {
-            Some(local) => local.activity.uncover(refs),
-            None => false,
-        };
+        let local = self.local();
+        let somebody_waits = local.is_some_and(|local| local.activity.uncover(refs));
         if somebody_waits {
             self.serve_log();
             self.idle.wake_all();
@@ -363,8 +361,7 @@ impl Device {
 
     /// Counts the slots of the log that have become free. Any context.
     fn log_relieved(&self) -> Option<u32> {
-        let local = self.local_lock().lock();
-        Some(local.as_ref()?.activity.set.relieved())
+        Some(self.local()?.activity.set.relieved())
     }
 
     fn log_failed(self: &Arc<Self>) {

@@ -22,6 +22,7 @@ use crate::ranges::{Ranges, Taken, Tickets};
 use crate::resource::Resource;
 use crate::sys::bio::{AccountingStart, OpFlags, OwnedBio, Status, UpperBio};
 use crate::sys::disk::{self, Disk, DiskOps, Limits};
+use crate::sys::guarded::Guarded;
 use crate::sys::llist::LList;
 use crate::sys::log::{log, Level};
 use crate::sys::params;
@@ -29,7 +30,7 @@ use crate::sys::wait::{new_wait_queue, WaitQueue};
 use crate::sys::workqueue::{
     impl_has_delayed_work, impl_has_work, new_work, DelayedWork, Work, WorkItem, Workqueue,
 };
-use crate::sys::{new_spinlock_irq, new_srcu, SpinLockIrq, Srcu};
+use crate::sys::{new_spinlock_irq, SpinLockIrq};
 
 pub(crate) use local::Local;
 
@@ -96,12 +97,10 @@ pub(crate) struct Device {
     pub(crate) resource: Arc<Resource>,
     #[pin]
     disk: Mutex<Option<Disk<Device>>>,
+    /// Who waits for its readers must not wait for those of another device: one may be the disk
+    /// below another.
     #[pin]
-    local: SpinLockIrq<Option<Arc<Backing>>>,
-    /// Guards the users of `local`. Not shared by all devices: one may be the disk below another,
-    /// and who waits for users of the upper one must not wait for those of the lower one.
-    #[pin]
-    local_users: Srcu,
+    local: Guarded<Backing>,
     #[pin]
     bits: SpinLockIrq<Option<Arc<Bits>>>,
     policy: AtomicU32,
@@ -309,8 +308,7 @@ impl Device {
                 vnr,
                 resource,
                 disk <- new_mutex!(None, "drbd_disk"),
-                local <- new_spinlock_irq!(None, "drbd_local"),
-                local_users <- new_srcu!(),
+                local <- Guarded::none(),
                 bits <- new_spinlock_irq!(None, "drbd_bits"),
                 policy: AtomicU32::new(Policy::NOWHERE.to_bits()),
                 size: AtomicU64::new(0),

@@ -21,6 +21,7 @@ pub(crate) mod data;
 pub(crate) mod disk;
 pub(crate) mod genl;
 pub(crate) mod global;
+pub(crate) mod guarded;
 pub(crate) mod helper;
 pub(crate) mod llist;
 pub(crate) mod log;

@@ -8,19 +8,15 @@ use kernel::sync::Arc;
 
 use super::Device;
 use crate::backing::Backing;
-use crate::sys::{SpinLockIrq, SrcuGuard};
+use crate::sys::guarded::Reading;
 
 /// A use of the disk below, for a moment or for one I/O.
-pub(crate) struct Local<'a> {
-    // Goes first: the guard promises that who takes the disk away is the last one to have it.
-    backing: Arc<Backing>,
-    _guard: SrcuGuard<'a>,
-}
+pub(crate) type Local<'a> = Reading<'a, Backing>;
 
 /// A use of the disk below that counts as local I/O: the owner does not wait for it, but the disk
 /// is not given back before it ends.
 pub(crate) struct LocalIo<'a> {
-    // Goes first, as above.
+    // Goes first: who takes the disk away is to be the last one to have it.
     backing: Arc<Backing>,
     _under_way: UnderWay<'a>,
 }
@@ -34,14 +30,6 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Deref for Local<'_> {
-    type Target = Backing;
-
-    fn deref(&self) -> &Backing {
-        &self.backing
-    }
-}
-
 impl Deref for LocalIo<'_> {
     type Target = Backing;
 
@@ -51,17 +39,12 @@ impl Deref for LocalIo<'_> {
 }
 
 impl Device {
-    /// The disk below, to be used at once and let go. Tasks only.
+    /// The disk below, to be used at once and let go. Any context.
     ///
     /// Who takes the disk away waits for those who use it, under the owner's mutex: so nobody may
     /// hold this while it waits for the owner, or for the peer.
     pub(crate) fn local(&self) -> Option<Local<'_>> {
-        let guard = self.local_users.read_lock();
-        let backing = self.local.lock().clone()?;
-        Some(Local {
-            backing,
-            _guard: guard,
-        })
+        self.local.read()
     }
 
     /// The disk below, to be used for as long as some I/O of our own takes; none unless writes go
@@ -74,7 +57,7 @@ impl Device {
         if !self.policy().local_write {
             return None;
         }
-        let backing = self.local.lock().clone()?;
+        let backing = self.local.read()?.share();
         self.local_begins();
         Some(LocalIo {
             backing,
@@ -82,23 +65,14 @@ impl Device {
         })
     }
 
-    /// Where the disk below is: for a look at it that is no longer than the lock. Any context.
-    pub(crate) fn local_lock(&self) -> &SpinLockIrq<Option<Arc<Backing>>> {
-        &self.local
-    }
-
-    /// Puts a disk below. Tasks only.
+    /// Puts a disk below. May sleep.
     pub(crate) fn set_local(&self, local: Arc<Backing>) {
-        let old = self.local.lock().replace(local);
-        drop(old);
+        drop(self.local.replace(Some(local)));
     }
 
     /// Takes the disk below away. When this returns it is closed. May sleep.
     pub(crate) fn close_local(&self) {
-        let old = self.local.lock().take();
-        self.local_users.synchronize();
-        // Nobody else has it any more.
-        drop(old);
+        drop(self.local.replace(None));
     }
 
     /// Local I/O begins.
