@@ -263,8 +263,7 @@ impl WorkItem<2> for Device {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        this.idle
-            .wait_idle(|| this.counters.local.load(Ordering::Acquire) == 0);
+        this.wait_for_copies();
         // What the peer was told to be written must not be lost with a disk that nobody flushes any
         // more. If it cannot be made stable, the peer must not forget it.
         if this.local().is_some_and(|l| l.flush_data().is_err()) {

@@ -267,6 +267,8 @@ pub(crate) fn forget_link(resource: &Arc<Resource>) {
     resource.flushes.lock().clear();
     for device in resource.devices().iter() {
         device.counters.ap_pending.store(0, Ordering::Relaxed);
+        // A disk that is given back does not wait for the peer any more.
+        device.idle.wake_all();
     }
 }
 

@@ -414,6 +414,8 @@ impl Resource {
     pub(crate) fn slot_is_free(&self) {
         for device in self.devices.lock().iter() {
             device.kick_if_parked();
+            // One may wait for the last writes of its disk.
+            device.idle.wake_all();
         }
     }
 
@@ -538,6 +540,11 @@ impl Resource {
     /// The established link.
     pub(crate) fn link(&self) -> Option<Arc<Link>> {
         self.link.lock().clone()
+    }
+
+    /// Whether there is a link. Any context.
+    pub(crate) fn has_link(&self) -> bool {
+        self.link.lock().is_some()
     }
 
     /// Another link, or none.

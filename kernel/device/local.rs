@@ -4,6 +4,7 @@
 
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
+use drbd_core::request::slots::Subject;
 use kernel::sync::Arc;
 
 use super::Device;
@@ -73,6 +74,36 @@ impl Device {
     /// Takes the disk below away. When this returns it is closed. May sleep.
     pub(crate) fn close_local(&self) {
         drop(self.local.replace(None));
+    }
+
+    /// Waits until no local I/O is under way, and until the peer has for sure what the disk has
+    /// been given: who would mark it out of sync without a bitmap? If the link goes meanwhile and
+    /// the writes are kept for another one, they are marked here. Tasks only.
+    pub(super) fn wait_for_copies(&self) {
+        let resource = &self.resource;
+        resource.close_open_epoch();
+        self.idle.wait_idle(|| {
+            // Whatever request ends next wakes us.
+            let _ = resource.plane.want_slot();
+            self.counters.local.load(Ordering::Acquire) == 0
+                && (!resource.has_link() || self.peer_may_lack().next().is_none())
+        });
+        for subject in self.peer_may_lack() {
+            self.mark_out_of_sync(subject.sector, subject.bytes);
+        }
+    }
+
+    /// The writes that are on the disk, and perhaps not on the peer's.
+    fn peer_may_lack(&self) -> impl Iterator<Item = Subject> + '_ {
+        let table = self.resource.plane.table();
+        self.resource
+            .plane
+            .table()
+            .in_use()
+            .filter_map(move |slot| {
+                let subject = table.subject(slot).filter(|s| s.volume == self.vnr)?;
+                table.word(slot)?.peer_may_lack_it().then_some(subject)
+            })
     }
 
     /// Local I/O begins.

@@ -46,7 +46,9 @@ fn protocol_c_completes_with_disk_and_write_ack_and_ends_with_the_barrier_ack() 
     assert_eq!(d.len(), 1);
     assert_eq!(d[0].complete, Some(Outcome::Success));
     assert!(d[0].close_epoch && !d[0].destroy && !d[0].set_out_of_sync);
-    let (_, d) = run(w, &[Event::BarrierAck]);
+    assert!(w.peer_may_lack_it(), "it may be in a cache of the peer's");
+    let (w, d) = run(w, &[Event::BarrierAck]);
+    assert!(!w.peer_may_lack_it());
     assert_eq!(
         d,
         [Duties {

@@ -251,6 +251,13 @@ impl ReqWord {
         !self.has(NET_DONE) && self.0 & (HAD_NET | NET_PENDING | NET_QUEUED) != 0
     }
 
+    /// Whether the local disk has the data of this write, and the peer has not yet said for good
+    /// that its disk has it: should the link go, the range is to be marked out of sync.
+    #[must_use]
+    pub fn peer_may_lack_it(self) -> bool {
+        self.has(HAD_LOCAL) && !self.has(FLUSH) && self.awaits_peer()
+    }
+
     /// Whether an answer of the peer holds completion back right now.
     #[must_use]
     pub fn net_pending(self) -> bool {
