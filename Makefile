@@ -121,6 +121,12 @@ HOURS ?= 4
 soak: all
 	@$(LAB) soak --hours $(HOURS)
 
+## fuzz: damaged input for all that reads foreign bytes, RUNS=2000000 for each target; keeps finds
+RUNS ?= 2000000
+.PHONY: fuzz
+fuzz:
+	@$(CARGO) run --quiet --profile fuzz --package drbd-fuzz -- --grow --runs $(RUNS)
+
 ## clean: removes what was built here; the cache stays
 .PHONY: clean
 clean:

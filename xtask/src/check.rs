@@ -21,7 +21,7 @@ struct Check {
     environment: &'static [(&'static str, &'static str)],
 }
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     check("format", &["cargo", "fmt", "--all", "--check"]),
     check(
         "format-module",
@@ -94,6 +94,23 @@ const CHECKS: [Check; 11] = [
     check(
         "unit-tests",
         &["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
+    ),
+    // From the kept corpus, the same each time; `make fuzz` goes further.
+    check(
+        "fuzz",
+        &[
+            "cargo",
+            "run",
+            "--locked",
+            "-q",
+            "--profile",
+            "fuzz",
+            "-p",
+            "drbd-fuzz",
+            "--",
+            "--runs",
+            "50000",
+        ],
     ),
     // Seeds from one word as long as faults are open that other seeds find; see docs/testing.md.
     check(
