@@ -23,6 +23,7 @@ pub mod demo;
 pub mod drbdconf;
 pub mod error;
 pub mod image;
+pub mod interop;
 pub mod klog;
 pub mod lab;
 pub mod machine;

@@ -17,7 +17,7 @@ use drbd_lab::machine::{Clock, Hardware};
 use drbd_lab::protocol::Reply;
 use drbd_lab::runner::{Extent, Tally};
 use drbd_lab::stack::{Build, Pair, Stack};
-use drbd_lab::{bench, klog, paths, runner, scenarios, soak};
+use drbd_lab::{bench, interop, klog, paths, runner, scenarios, soak};
 
 /// Boots machines with the stock kernel and runs scenarios on them.
 #[derive(Debug, Parser)]
@@ -56,6 +56,17 @@ enum Action {
     Soak(Soak),
     /// Measure ours beside the C driver; exit code 0 unless a gated value is worse.
     Bench(Bench),
+    /// Record what runs of `test` printed, and write docs/interop.md anew.
+    Interop {
+        /// The commit that ran.
+        #[arg(long)]
+        commit: String,
+        /// The day it ran, like 2026-11-22.
+        #[arg(long)]
+        day: String,
+        /// Files with the output of `test`.
+        log: Vec<PathBuf>,
+    },
     /// Run all scenarios with C on both nodes and store the results in tests/oracle/.
     Oracle {
         /// How many kinds of machines run side by side.
@@ -177,6 +188,9 @@ fn main() -> ExitCode {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Action::Interop { commit, day, log } => paths::checkout()
+            .and_then(|checkout| interop::update(&checkout, &log, &day, &commit))
+            .map(|()| ExitCode::SUCCESS),
         Action::Test(test) => test.carry_out(false),
         Action::Soak(soak) => soak.carry_out(),
         Action::Bench(bench) => bench.carry_out(),
