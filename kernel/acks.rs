@@ -42,6 +42,11 @@ pub(crate) fn run(resource: &Arc<Resource>, link: &Arc<Link>) {
         return;
     };
     if let Err(reason) = receive(resource, link, &mut net) {
+        if link.is_down() {
+            return;
+        }
+        // What was heard before comes first: it may be the answer to a wish to disconnect.
+        link.tell_all(resource);
         if !link.is_down() {
             resource.feed(Told::LinkBroken(reason));
         }
