@@ -124,9 +124,7 @@ pub(crate) fn perform(
                 LogEvent::Thaw => Told::Thawed,
             },
         ),
-        Effect::WriteSuperblock { vnr, primary } => {
-            return write_superblock(resource, owner, vnr, primary);
-        }
+        Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),
         Effect::SetAllBits { vnr, report } => {
             let ok = set_all_bits(resource, owner, vnr).is_ok();
             return report.then_some(Event::AllBitsSet { vnr, ok });
@@ -286,15 +284,10 @@ fn each_request(resource: &Arc<Resource>, event: Told) {
 }
 
 #[inline(never)]
-fn write_superblock(
-    resource: &Arc<Resource>,
-    owner: &Owner,
-    vnr: u16,
-    primary: bool,
-) -> Option<Event> {
+fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
     let device = resource.device(vnr)?;
     let local = device.local()?;
-    let superblock = owner.core.volume(vnr)?.disk?.to_write(primary);
+    let superblock = owner.core.volume(vnr)?.disk?.superblock;
     if local.write_superblock(&superblock).is_err() {
         log!(Level::Error, **resource, "meta data update failed!");
         return Some(Event::DiskError {

@@ -93,11 +93,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             let was = core::mem::replace(&mut v.primary_on_disk, primary);
             if was {
                 // If a crash does not lead to a full sync any more, the bitmap has to know all.
-                // Before each superblock of a Primary: to write it only where the mark goes is not
-                // enough, as the simulator shows.
+                // What the superblock says in the end is written from the first time on, so the
+                // bitmap goes before each; to write it only where the mark of a Primary goes is
+                // not enough, as the simulator shows.
                 d.perform(Effect::WriteBitmap(vnr));
             }
-            d.perform(Effect::WriteSuperblock { vnr, primary });
+            d.perform(Effect::WriteSuperblock(vnr));
         }
     }
 }
