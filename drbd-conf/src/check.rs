@@ -3,11 +3,23 @@
 //!
 //! Source: docs/configuration.md, "Checks over the whole configuration".
 
-use crate::bind::Env;
+use crate::bind::{bind, Env};
 use crate::diag::{nearest, Diagnostic};
+use crate::expand::expand;
 use crate::number::{evaluate, NumberError, Unit};
 use crate::parse::Parsed;
 use crate::tree::{lookup, Config, Family, HostSection, Resource, Setting};
+
+/// All that comes behind parsing, in its order: who is who, what is inherited, what can't be, what
+/// the kernel wants. Afterwards `parsed` has what is in effect on the machine, and all findings.
+/// Who needs only a part (`drbdadm dump` shows a configuration as it was written) takes the steps
+/// one by one.
+pub fn judge(parsed: &mut Parsed, env: &Env<'_>) {
+    bind(parsed, env);
+    expand(&mut parsed.config);
+    check(parsed, env);
+    resolve(parsed, env);
+}
 
 /// Checks each resource. Run it after [`crate::bind::bind`], and after [`crate::expand::expand`]
 /// for the commands that act on what is in effect.

@@ -9,7 +9,7 @@
 //!    lies below stacked resources.
 //! 3. [`expand::expand`] hands settings down: `common` to resource to volume.
 //! 4. [`check::check`] judges what needs the whole; [`check::resolve`] turns names into what the
-//!    kernel wants.
+//!    kernel wants. [`check::judge`] is 2 to 4 at once.
 //! 5. [`mod@print`] writes it all down again, and [`render`] shows findings to people.
 //!
 //! The crate runs no process and opens no socket; files are read behind [`source::Source`] only.

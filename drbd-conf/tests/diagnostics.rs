@@ -4,9 +4,8 @@
 //! The last line of an expectation is the exit code. With `DRBD_CONF_UPDATE` set the
 //! expectations are written anew; look at the difference before you commit it.
 
-use drbd_conf::bind::{bind, Env, Node};
-use drbd_conf::check::{check, resolve};
-use drbd_conf::expand::expand;
+use drbd_conf::bind::{Env, Node};
+use drbd_conf::check::judge;
 use drbd_conf::parse::{Parsed, Parser};
 use drbd_conf::render::render;
 use drbd_conf::source::FileSystem;
@@ -45,10 +44,7 @@ fn load(path: &Path) -> Parsed {
             by_proxy: false,
             interactive: true,
         };
-        bind(&mut parsed, &env);
-        expand(&mut parsed.config);
-        check(&mut parsed, &env);
-        resolve(&mut parsed, &env);
+        judge(&mut parsed, &env);
     }
     parsed
 }

@@ -19,10 +19,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use drbd_conf::bind::{bind, Env, Node};
-use drbd_conf::check::{check, resolve};
+use drbd_conf::bind::{Env, Node};
+use drbd_conf::check::judge;
 use drbd_conf::diag::Severity;
-use drbd_conf::expand::expand;
 use drbd_conf::parse::{Parsed, Parser};
 use drbd_conf::render::render;
 use drbd_conf::source::Memory;
@@ -114,10 +113,7 @@ fn whole_way(text: &[u8]) -> Parsed {
         by_proxy: false,
         interactive: text.len() % 2 == 0,
     };
-    bind(&mut parsed, &env);
-    expand(&mut parsed.config);
-    check(&mut parsed, &env);
-    resolve(&mut parsed, &env);
+    judge(&mut parsed, &env);
     parsed
 }
 

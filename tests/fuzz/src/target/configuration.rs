@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
-use drbd_conf::bind::{bind, Env, Node};
-use drbd_conf::check::{check, resolve};
+use drbd_conf::bind::{Env, Node};
+use drbd_conf::check::judge;
 use drbd_conf::diag::Severity;
-use drbd_conf::expand::expand;
 use drbd_conf::parse::Parser;
 use drbd_conf::source::Memory;
 use drbd_conf::tree::Family;
@@ -85,10 +84,7 @@ fn run(bytes: &[u8]) -> u64 {
         by_proxy: false,
         interactive: false,
     };
-    bind(&mut parsed, &env);
-    expand(&mut parsed.config);
-    check(&mut parsed, &env);
-    resolve(&mut parsed, &env);
+    judge(&mut parsed, &env);
     let errors = parsed
         .diagnostics
         .iter()
