@@ -219,12 +219,7 @@ fn tell(resource: &Arc<Resource>, link: &Link, event: Told) -> Result<(), Conn> 
 
 /// Sends a packet without content.
 fn send(link: &Link, packet: &Packet<'_>) -> Result<(), Conn> {
-    let mut bytes = [0; 32];
-    let sent = packet
-        .emit(0, &link.agreed, 0, &mut bytes)
-        .map_err(|_| EINVAL);
-    sent.and_then(|size| link.write_meta(bytes.get(..size).ok_or(EINVAL)?))
-        .map_err(|_| Conn::NetworkFailure)
+    link.write_packet(packet).map_err(|_| Conn::NetworkFailure)
 }
 
 fn block_ack(

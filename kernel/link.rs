@@ -16,12 +16,14 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::peer::{Event, Send};
 use drbd_core::request::epoch::PeerEpochs;
-use drbd_core::wire::{AckKind, Agreed, BlockId, BlockRange, Context, Phase, Socket as Which};
+use drbd_core::wire::{
+    AckKind, Agreed, BlockId, BlockRange, Context, Packet, Phase, Socket as Which,
+};
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{barrier, Arc, Mutex};
 
-use crate::connect::send_all;
+use crate::connect::{send_all, send_packet};
 use crate::device::Device;
 use crate::objects;
 use crate::peer_io::{Flushes, PeerIo};
@@ -232,6 +234,12 @@ impl Link {
     pub(crate) fn write_meta(&self, packets: &[u8]) -> Result {
         let _writer = self.writer.lock();
         send_all(&self.meta, packets, false)
+    }
+
+    /// Writes a packet without bulk data, about the connection, to the meta socket. May sleep.
+    pub(crate) fn write_packet(&self, packet: &Packet<'_>) -> Result {
+        let _writer = self.writer.lock();
+        send_packet(&self.meta, packet, &self.agreed)
     }
 
     /// Takes the next packet that was queued for the meta socket.

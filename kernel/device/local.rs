@@ -96,14 +96,10 @@ impl Device {
     /// The writes that are on the disk, and perhaps not on the peer's.
     fn peer_may_lack(&self) -> impl Iterator<Item = Subject> + '_ {
         let table = self.resource.plane.table();
-        self.resource
-            .plane
-            .table()
-            .in_use()
-            .filter_map(move |slot| {
-                let subject = table.subject(slot).filter(|s| s.volume == self.vnr)?;
-                table.word(slot)?.peer_may_lack_it().then_some(subject)
-            })
+        table.in_use().filter_map(move |slot| {
+            let subject = table.subject(slot).filter(|s| s.volume == self.vnr)?;
+            table.word(slot)?.peer_may_lack_it().then_some(subject)
+        })
     }
 
     /// Local I/O begins.
