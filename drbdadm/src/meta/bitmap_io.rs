@@ -6,7 +6,7 @@ use drbd_core::meta::{Layout, BLOCK_SIZE};
 
 use super::buffer::AlignedBuf;
 use super::console::Console;
-use super::device::{MdDevice, CHUNK};
+use super::device::MdDevice;
 use super::error::{MetaError, Result};
 use super::pretty;
 
@@ -112,8 +112,5 @@ pub(crate) fn pieces<'d>(
     let start = layout.bm_sector().saturating_mul(512);
     let room = layout.bm_sectors().saturating_mul(512);
     let len = bitmap_bytes(sectors).min(room);
-    (0..len).step_by(CHUNK).map(move |done| {
-        let piece = usize::try_from(len - done).map_or(CHUNK, |left| left.min(CHUNK));
-        device.read(start + done, piece)
-    })
+    device.pieces(start, len)
 }

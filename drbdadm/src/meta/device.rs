@@ -136,6 +136,18 @@ impl MdDevice {
         Ok(buffer)
     }
 
+    /// Reads `len` bytes from `offset` on, piece by piece.
+    pub(crate) fn pieces(
+        &self,
+        offset: u64,
+        len: u64,
+    ) -> impl Iterator<Item = Result<AlignedBuf>> + '_ {
+        (0..len).step_by(CHUNK).map(move |done| {
+            let piece = usize::try_from(len - done).map_or(CHUNK, |left| left.min(CHUNK));
+            self.read(offset + done, piece)
+        })
+    }
+
     /// Writes all of `buffer` at `offset`, unless this is a dry run.
     ///
     /// # Errors

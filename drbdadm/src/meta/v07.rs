@@ -113,19 +113,9 @@ impl V07 {
         self.offset
     }
 
-    /// Calls `each` with the bitmap, piece by piece.
-    fn each_piece(
-        &self,
-        device: &MdDevice,
-        mut each: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<()> {
-        let (mut done, len) = (0, bitmap_bytes(self.la_sectors));
-        while done < len {
-            let piece = usize::try_from(len - done).map_or(CHUNK, |left| left.min(CHUNK));
-            each(&device.read(self.offset + BM_START + done, piece)?)?;
-            done += piece as u64;
-        }
-        Ok(())
+    /// Reads the bitmap, piece by piece.
+    fn pieces<'d>(&self, device: &'d MdDevice) -> impl Iterator<Item = Result<AlignedBuf>> + 'd {
+        device.pieces(self.offset + BM_START, bitmap_bytes(self.la_sectors))
     }
 
     /// The superblock of version 08 that says the same, for `layout`.
@@ -260,7 +250,9 @@ fn dump_md(
     writeln!(out, "# bm-bytes {};", bitmap_bytes(found.la_sectors))?;
     writeln!(out, "bm {{")?;
     let mut bitmap = dump::BitmapText::new(out);
-    found.each_piece(&area.device, |piece| Ok(bitmap.write(piece)?))?;
+    for piece in found.pieces(&area.device) {
+        bitmap.write(&piece?)?;
+    }
     bitmap.end()?;
     Ok(())
 }
@@ -285,10 +277,9 @@ pub(crate) fn convert(area: &mut Area<'_>, found: &V07, console: &mut Console<'_
         .device
         .read(found.offset + BLOCK_SIZE as u64, AL_BYTES as usize)?;
     let mut bitmap = Vec::new();
-    found.each_piece(&area.device, |piece| {
-        bitmap.extend_from_slice(piece);
-        Ok(())
-    })?;
+    for piece in found.pieces(&area.device) {
+        bitmap.extend_from_slice(&piece?);
+    }
     let any_bit = bitmap.iter().any(|byte| *byte != 0);
     if layout.superblock_sector() * 512 != found.offset {
         area.device.write(layout.al_sector() * 512, &log)?;
