@@ -21,6 +21,16 @@ struct Check {
     environment: &'static [(&'static str, &'static str)],
 }
 
+/// A check that this program does itself, called by that name.
+macro_rules! chore {
+    ($name:literal) => {
+        check(
+            $name,
+            &["cargo", "run", "--locked", "-q", "-p", "xtask", "--", $name],
+        )
+    };
+}
+
 const CHECKS: [Check; 12] = [
     check("format", &["cargo", "fmt", "--all", "--check"]),
     check(
@@ -33,12 +43,7 @@ const CHECKS: [Check; 12] = [
             "kernel/drbd_main.rs",
         ],
     ),
-    check(
-        "tidy",
-        &[
-            "cargo", "run", "--locked", "-q", "-p", "xtask", "--", "tidy",
-        ],
-    ),
+    chore!("tidy"),
     check(
         "clippy",
         &[
@@ -61,31 +66,9 @@ const CHECKS: [Check; 12] = [
             "KRUSTFLAGS=-Dwarnings",
         ],
     ),
-    check(
-        "panics",
-        &[
-            "cargo", "run", "--locked", "-q", "-p", "xtask", "--", "panics",
-        ],
-    ),
-    check(
-        "frames",
-        &[
-            "cargo", "run", "--locked", "-q", "-p", "xtask", "--", "frames",
-        ],
-    ),
-    check(
-        "instructions",
-        &[
-            "cargo",
-            "run",
-            "--locked",
-            "-q",
-            "-p",
-            "xtask",
-            "--",
-            "instructions",
-        ],
-    ),
+    chore!("panics"),
+    chore!("frames"),
+    chore!("instructions"),
     Check {
         name: "doc",
         command: &["cargo", "doc", "--locked", "--workspace", "--no-deps"],
