@@ -217,34 +217,32 @@ fn image() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Boots two plain machines.
+fn boot(pair: Pair, build: Option<&Path>) -> Result<Lab> {
+    Lab::boot(Setup {
+        stacks: vec![pair.alpha, pair.beta],
+        hardware: Hardware::default(),
+        clock: Clock::Wall,
+        folder: paths::new_run()?,
+        build: build_folder(build)?,
+        soak: false,
+    })
+}
+
 /// Boots two machines and walks a stranger through the tutorial.
 fn demo(build: Option<&Path>) -> Result<ExitCode> {
     let pair = Pair {
         alpha: Stack::OURS,
         beta: Stack::OURS,
     };
-    let lab = Lab::boot(Setup {
-        stacks: vec![pair.alpha, pair.beta],
-        hardware: Hardware::default(),
-        clock: Clock::Wall,
-        folder: paths::new_run()?,
-        build: build_folder(build)?,
-        soak: false,
-    })?;
+    let lab = boot(pair, build)?;
     drbd_lab::demo::walk(&lab)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Boots, writes a configuration with r0, loads the modules, and hands over the keyboard.
 fn shell(pair: Pair, build: Option<&Path>) -> Result<ExitCode> {
-    let lab = Lab::boot(Setup {
-        stacks: vec![pair.alpha, pair.beta],
-        hardware: Hardware::default(),
-        clock: Clock::Wall,
-        folder: paths::new_run()?,
-        build: build_folder(build)?,
-        soak: false,
-    })?;
+    let lab = boot(pair, build)?;
     scenarios::steps::configure(&lab, &[&Resource::r0()])?;
     for node in lab.nodes() {
         load_module(node)?;
@@ -262,19 +260,14 @@ impl Test {
             self.build.get_or_insert(folder);
         }
         let scenarios = runner::select(scenarios::all(), &self.filter);
+        let extent = if self.any_pair {
+            Extent::All
+        } else {
+            Extent::Asked
+        };
         let plan = runner::Plan {
-            pairs: self.pair,
-            build: build_folder(self.build.as_deref())?,
-            checkout: paths::checkout()?,
-            folder: paths::new_run()?,
-            kernel: Image::get()?.version,
             renew_oracle,
-            extent: if self.any_pair {
-                Extent::All
-            } else {
-                Extent::Asked
-            },
-            jobs: self.jobs,
+            ..plan(self.pair, self.build.as_deref(), extent, self.jobs)?
         };
         let tally = runner::run(&plan, &scenarios)?;
         if tally.stored > 0 {
@@ -287,6 +280,25 @@ impl Test {
     }
 }
 
+/// What is to be run, in a folder of its own.
+fn plan(
+    pairs: Vec<Pair>,
+    build: Option<&Path>,
+    extent: Extent,
+    jobs: usize,
+) -> Result<runner::Plan> {
+    Ok(runner::Plan {
+        pairs,
+        build: build_folder(build)?,
+        checkout: paths::checkout()?,
+        folder: paths::new_run()?,
+        kernel: Image::get()?.version,
+        renew_oracle: false,
+        extent,
+        jobs,
+    })
+}
+
 fn verdict(tally: Tally) -> ExitCode {
     println!("{} passed, {} failed", tally.passed, tally.failed);
     if tally.failed > 0 || tally.passed == 0 {
@@ -297,16 +309,7 @@ fn verdict(tally: Tally) -> ExitCode {
 
 impl Soak {
     fn carry_out(self) -> Result<ExitCode> {
-        let plan = runner::Plan {
-            pairs: self.pair,
-            build: build_folder(self.build.as_deref())?,
-            checkout: paths::checkout()?,
-            folder: paths::new_run()?,
-            kernel: Image::get()?.version,
-            renew_oracle: false,
-            extent: Extent::Soak,
-            jobs: self.jobs,
-        };
+        let plan = plan(self.pair, self.build.as_deref(), Extent::Soak, self.jobs)?;
         let until = soak::Until {
             time: Duration::try_from_secs_f64(self.hours * 3600.0)
                 .map_err(|error| LabError::Setup(format!("--hours: {error}")))?,

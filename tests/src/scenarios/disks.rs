@@ -162,6 +162,15 @@ fn heal(failing: &Node, primary: &Node, secondary: &Node, r0: &Resource) -> Resu
     steps::wait_synced(primary, secondary, r0)
 }
 
+/// Beta's disk is well again; what it has then is what alpha has.
+fn catch_up(lab: &Lab, r0: &Resource, seed: u32) -> Result<()> {
+    let (alpha, beta) = lab.pair();
+    heal(beta, alpha, beta, r0)?;
+    steps::switch_over(alpha, beta, r0)?;
+    check(beta, seed)?;
+    finish(lab, beta, r0)
+}
+
 fn reads(lab: &Lab) -> Result<()> {
     let (alpha, beta) = lab.pair();
     let detaching = r0();
@@ -208,19 +217,19 @@ fn writes(lab: &Lab) -> Result<()> {
     load(alpha, 2)?;
     alpha.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless")?;
     check(alpha, 2)?;
-    heal(beta, alpha, beta, &r0)?;
+    catch_up(lab, &r0, 2)
+}
 
-    // What beta has now is what alpha has.
-    steps::switch_over(alpha, beta, &r0)?;
-    check(beta, 2)?;
-    finish(lab, beta, &r0)
+/// Beta misses some writes.
+fn part(alpha: &Node, beta: &Node, seed: u32) -> Result<()> {
+    beta.sh("drbdadm disconnect r0")?;
+    alpha.wait_drbd(1, "cs:WFConnection")?;
+    load(alpha, seed)
 }
 
 /// Beta misses some writes, so that a resync makes both write their bitmaps.
 fn resync(alpha: &Node, beta: &Node, seed: u32) -> Result<()> {
-    beta.sh("drbdadm disconnect r0")?;
-    alpha.wait_drbd(1, "cs:WFConnection")?;
-    load(alpha, seed)?;
+    part(alpha, beta, seed)?;
     beta.sh("drbdadm connect r0").map(|_| ())
 }
 
@@ -228,9 +237,7 @@ fn bitmap(lab: &Lab) -> Result<()> {
     let (alpha, beta) = lab.pair();
     let r0 = r0();
     bring_up(lab, &r0)?;
-    beta.sh("drbdadm disconnect r0")?;
-    alpha.wait_drbd(1, "cs:WFConnection")?;
-    load(alpha, 1)?;
+    part(alpha, beta, 1)?;
     make(alpha, Broken::Bitmap)?;
     beta.sh("drbdadm connect r0")?;
     alpha.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:Diskless/UpToDate")?;
@@ -244,10 +251,7 @@ fn bitmap(lab: &Lab) -> Result<()> {
     alpha.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless")?;
     load(alpha, 4)?;
     check(alpha, 4)?;
-    heal(beta, alpha, beta, &r0)?;
-    steps::switch_over(alpha, beta, &r0)?;
-    check(beta, 4)?;
-    finish(lab, beta, &r0)
+    catch_up(lab, &r0, 4)
 }
 
 fn log(lab: &Lab) -> Result<()> {
@@ -269,10 +273,7 @@ fn log(lab: &Lab) -> Result<()> {
     resync(alpha, beta, 2)?;
     alpha.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless")?;
     check(alpha, 2)?;
-    heal(beta, alpha, beta, &r0)?;
-    steps::switch_over(alpha, beta, &r0)?;
-    check(beta, 2)?;
-    finish(lab, beta, &r0)
+    catch_up(lab, &r0, 2)
 }
 
 fn suspended(lab: &Lab) -> Result<()> {

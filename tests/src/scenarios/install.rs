@@ -14,12 +14,18 @@ use crate::machine::Hardware;
 use crate::node::Node;
 use crate::paths;
 
-/// Alpha is a stock machine that ours are installed on; beta has ours from the start.
+/// Ours installed.
 pub const SCENARIOS: [Scenario; 1] = [Scenario {
     name: "install",
     about: "install.sh beside the stock drbd-utils, service drbd, udev's links, uninstall",
     source: include_str!("install.rs"),
-    // Machines of its own: it starts from what the packages left.
+    run: install,
+    ..BESIDE_STOCK
+}];
+
+/// Alpha is a stock machine that gets ours; beta has ours from the start.
+pub(super) const BESIDE_STOCK: Scenario = Scenario {
+    // Machines of their own: they start from what the stock packages left.
     hardware: || Hardware {
         disks_mib: vec![48],
         ..Hardware::default()
@@ -27,9 +33,8 @@ pub const SCENARIOS: [Scenario; 1] = [Scenario {
     c: Oracle::NotAsked,
     pairs: &["c:ours"],
     loaded: false,
-    run: install,
     ..PLAIN
-}];
+};
 
 /// Where the checkout's parts are put on the node.
 const SOURCE: &str = "/lab/source";
@@ -49,11 +54,7 @@ fn install(lab: &Lab) -> Result<()> {
     is_in_place(alpha)?;
 
     let r0 = Resource::r0().fast_resync();
-    for node in lab.nodes() {
-        configure(lab, node, &r0, "")?;
-    }
-    load_module(beta)?;
-    beta.sh("drbdadm create-md --force r0 && drbdadm up r0")?;
+    begin(lab, &r0)?;
     alpha.refuses(3, "service drbd status")?;
     alpha.sh("drbdadm create-md --force r0")?;
     service_works(lab, &r0)?;
@@ -62,11 +63,26 @@ fn install(lab: &Lab) -> Result<()> {
     alpha.sh(&format!("{SOURCE}/dist/install.sh uninstall"))?;
     alpha.sh(&format!("rm {CONFIGURATION}"))?;
     same(&before, &snapshot(alpha)?)?;
+    leave(beta)
+}
 
-    beta.sh(&format!(
+/// Configures `resource` on both nodes, and takes it up on beta.
+pub(super) fn begin(lab: &Lab, resource: &Resource) -> Result<()> {
+    let (_, beta) = lab.pair();
+    for node in lab.nodes() {
+        configure(lab, node, resource, "")?;
+    }
+    load_module(beta)?;
+    beta.sh("drbdadm create-md --force r0 && drbdadm up r0")
+        .map(|_| ())
+}
+
+/// The end of what [`begin`] has begun on a node.
+pub(super) fn leave(node: &Node) -> Result<()> {
+    node.sh(&format!(
         "udevadm settle; drbdadm down r0 && rmmod drbd && rm {CONFIGURATION}"
-    ))?;
-    Ok(())
+    ))
+    .map(|_| ())
 }
 
 /// Brings what `make install` works with: `dist/`, the module, the program.
@@ -142,7 +158,7 @@ fn is_in_place(node: &Node) -> Result<()> {
     node.sh("dpkg -V drbd-utils").map(|_| ())
 }
 
-pub(super) fn configure(lab: &Lab, node: &Node, resource: &Resource, more: &str) -> Result<()> {
+fn configure(lab: &Lab, node: &Node, resource: &Resource, more: &str) -> Result<()> {
     let nodes: Vec<_> = lab
         .nodes()
         .iter()

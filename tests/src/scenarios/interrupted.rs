@@ -88,7 +88,7 @@ fn interrupted(lab: &Lab) -> Result<()> {
     // The target's disk.
     beta.sh("drbdadm detach r0")?;
     alpha.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless")?;
-    beta.sh("drbdadm attach r0 && drbdsetup disk-options 1 --c-plan-ahead=0 --resync-rate=200k")?;
+    beta.sh(&format!("drbdadm attach r0 && {SLOW}"))?;
     beta.wait_drbd(1, TARGET)?;
 
     // The target becomes Primary, and reads what it does not have yet from the source.

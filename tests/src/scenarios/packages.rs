@@ -5,29 +5,21 @@
 
 use std::process::Command;
 
-use super::install::{configure, same, snapshot, CONFIGURATION};
-use super::{steps, Oracle, Scenario, PLAIN};
+use super::install::{begin, leave, same, snapshot, BESIDE_STOCK, CONFIGURATION};
+use super::{steps, Scenario};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, Context, Result};
-use crate::lab::{load_module, Lab};
-use crate::machine::Hardware;
+use crate::lab::Lab;
 use crate::node::Node;
 use crate::paths;
 
-/// Alpha is a stock machine that gets the packages; beta has ours from the start.
+/// The packages installed.
 pub const SCENARIOS: [Scenario; 1] = [Scenario {
     name: "packages",
     about: "Debian packages: install, use, upgrade while up, unfit kernels, remove, purge",
     source: include_str!("packages.rs"),
-    hardware: || Hardware {
-        disks_mib: vec![48],
-        ..Hardware::default()
-    },
-    c: Oracle::NotAsked,
-    pairs: &["c:ours"],
-    loaded: false,
     run: packages,
-    ..PLAIN
+    ..BESIDE_STOCK
 }];
 
 /// The packages' names; both are installed at once.
@@ -42,11 +34,7 @@ fn packages(lab: &Lab) -> Result<()> {
     alpha.sh("dpkg -i /lab/0.1.0+one/*.deb")?;
     is_in_place(lab, alpha, "0.1.0+one")?;
     let r0 = Resource::r0().fast_resync();
-    for node in lab.nodes() {
-        configure(lab, node, &r0, "")?;
-    }
-    load_module(beta)?;
-    beta.sh("drbdadm create-md --force r0 && drbdadm up r0")?;
+    begin(lab, &r0)?;
     // A plain modprobe finds the package's module before the kernel's own.
     alpha.sh("modprobe drbd && grep -q drbd-rs /proc/drbd")?;
     alpha.sh("drbdadm create-md --force r0 && drbdadm up r0")?;
@@ -66,11 +54,7 @@ fn packages(lab: &Lab) -> Result<()> {
     alpha.sh(&format!("dpkg -P {}; rm {CONFIGURATION}", NAMES.join(" ")))?;
     alpha.sh("test ! -e /var/lib/drbd-rs-module")?;
     same(&before, &snapshot(alpha)?)?;
-
-    beta.sh(&format!(
-        "udevadm settle; drbdadm down r0 && rmmod drbd && rm {CONFIGURATION}"
-    ))?;
-    Ok(())
+    leave(beta)
 }
 
 /// Makes both packages of that version from what was built, and brings them to `/lab/VERSION`.
