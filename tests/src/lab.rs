@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::blocks::DiskServer;
 use crate::error::{Context, LabError, Result};
 use crate::image::Image;
-use crate::machine::{Clock, Hardware, Machine, Place};
+use crate::machine::{served_socket, Clock, Hardware, Machine, Place};
 use crate::node::Node;
 use crate::paths::SocketFolder;
 use crate::stack::{assert_module, uninstall, Build, Implementation, Stack, MODULE};
@@ -41,6 +42,7 @@ pub struct Lab {
     initramfs: PathBuf,
     nodes: Vec<Node>,
     sockets: SocketFolder,
+    disks: DiskServer,
 }
 
 impl Lab {
@@ -70,12 +72,20 @@ impl Lab {
             nodes.push(Node::new(place, stack));
         }
         let sockets = SocketFolder::new()?;
+        let disks = DiskServer::default();
+        if let (true, Some(mib)) = (setup.hardware.served, setup.hardware.disks_mib.first()) {
+            for node in &nodes {
+                let socket = served_socket(&sockets, node.name());
+                disks.serve(&socket, u64::from(*mib) << 20)?;
+            }
+        }
         let lab = Self {
             setup,
             image,
             initramfs,
             nodes,
             sockets,
+            disks,
         };
         // All are started before any is waited for.
         let mut machines = Vec::new();
@@ -166,6 +176,12 @@ impl Lab {
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// The server of `/dev/data0`, if the hardware says so.
+    #[must_use]
+    pub fn disks(&self) -> &DiskServer {
+        &self.disks
     }
 
     /// The kernel that runs.

@@ -15,6 +15,7 @@
 
 pub mod agent;
 pub mod bench;
+pub mod blocks;
 pub mod client;
 pub mod compare;
 pub mod counters;

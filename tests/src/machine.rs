@@ -37,6 +37,8 @@ pub struct Hardware {
     pub cpus: u32,
     /// The sizes of the disks `/dev/data0`, `/dev/data1`, … in MiB.
     pub disks_mib: Vec<u32>,
+    /// The lab's own server has `/dev/data0` ([`crate::blocks`]); the others are files.
+    pub served: bool,
 }
 
 impl Default for Hardware {
@@ -46,6 +48,7 @@ impl Default for Hardware {
             cpus: 2,
             // Two for data, a small one, and one that fixed-size metadata (128 MiB) fits on.
             disks_mib: vec![48, 48, 1, 160],
+            served: false,
         }
     }
 }
@@ -146,6 +149,10 @@ impl Machine {
         command.args(["-device", "virtio-rng-pci,rng=rng"]);
         disk(&mut command, "root", &image.root, true);
         for (index, size) in hardware.disks_mib.iter().enumerate() {
+            if hardware.served && index == 0 {
+                served_disk(&mut command, "data0", &served_socket(sockets, name));
+                continue;
+            }
             let path = place.disk(index);
             if !path.exists() {
                 let file = fs::File::create(&path).at("make", &path)?;
@@ -278,6 +285,21 @@ fn kernel_command_line(place: &Place) -> String {
     words.join(" ")
 }
 
+/// Where the lab serves a machine's disk.
+#[must_use]
+pub fn served_socket(sockets: &SocketFolder, name: &str) -> PathBuf {
+    sockets.socket(&format!("{name}.disk"))
+}
+
+fn served_disk(command: &mut Command, serial: &str, socket: &Path) {
+    let server = json!({ "type": "unix", "path": socket });
+    device(
+        command,
+        serial,
+        &json!({ "node-name": serial, "driver": "nbd", "server": server }),
+    );
+}
+
 fn disk(command: &mut Command, serial: &str, path: &Path, read_only: bool) {
     let node = json!({
         "node-name": serial,
@@ -286,6 +308,10 @@ fn disk(command: &mut Command, serial: &str, path: &Path, read_only: bool) {
         "discard": "unmap",
         "file": { "driver": "file", "filename": path, "discard": "unmap", "read-only": read_only },
     });
+    device(command, serial, &node);
+}
+
+fn device(command: &mut Command, serial: &str, node: &serde_json::Value) {
     command.arg("-blockdev").arg(node.to_string());
     command
         .arg("-device")

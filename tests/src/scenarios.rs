@@ -16,6 +16,7 @@ pub mod module;
 pub mod netlink;
 pub mod ocf;
 pub mod packages;
+pub mod powercut;
 pub mod proc;
 pub mod refusals;
 pub mod rolling;
@@ -160,6 +161,7 @@ pub fn all() -> Vec<Scenario> {
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
         crash::SCENARIOS.as_slice(),
+        powercut::SCENARIOS.as_slice(),
         disks::SCENARIOS.as_slice(),
         interrupted::SCENARIOS.as_slice(),
         stress::SCENARIOS.as_slice(),

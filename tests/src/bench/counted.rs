@@ -43,6 +43,7 @@ pub fn measure(stack: Stack, build: &Build, folder: &Path, filter: &[String]) ->
             memory_mib: 768,
             cpus: 1,
             disks_mib: Vec::new(),
+            served: false,
         },
         clock: Clock::Instructions,
         folder: folder.join(format!("counted-{stack}")),

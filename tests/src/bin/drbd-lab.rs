@@ -355,6 +355,7 @@ impl Run {
                 memory_mib: self.memory,
                 cpus: self.cpus,
                 disks_mib: self.disks.clone(),
+                served: false,
             },
             clock: Clock::Wall,
             folder: paths::new_run()?,

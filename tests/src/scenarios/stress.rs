@@ -42,6 +42,7 @@ pub const SCENARIOS: [Scenario; 4] = [
             memory_mib: 256,
             cpus: 2,
             disks_mib: vec![1280, 256],
+            ..Hardware::default()
         },
         run: memory_pressure,
         ..PLAIN
