@@ -21,6 +21,7 @@ pub mod proc;
 pub mod refusals;
 pub mod rolling;
 pub mod security;
+pub mod slow;
 pub mod split;
 pub mod steps;
 pub mod stress;
@@ -160,6 +161,7 @@ pub fn all() -> Vec<Scenario> {
         metadata::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
+        slow::SCENARIOS.as_slice(),
         crash::SCENARIOS.as_slice(),
         powercut::SCENARIOS.as_slice(),
         disks::SCENARIOS.as_slice(),
