@@ -56,6 +56,7 @@ mod proc;
 mod progress;
 mod ranges;
 mod receiver;
+mod recorder;
 mod registry;
 mod resource;
 mod resync;

@@ -11,6 +11,7 @@ use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex, MutexGuard};
 
 use crate::device::Device;
+use crate::recorder::{Recordings, Shown};
 use crate::resource::Resource;
 use crate::sys::unload::Pinned;
 use crate::vector;
@@ -22,6 +23,8 @@ pub(crate) type ResourceId = u64;
 struct Entry {
     id: ResourceId,
     resource: Arc<Resource>,
+    /// Goes with the entry: the name is free for another one then.
+    _recorder: Shown,
     _pinned: Pinned,
 }
 
@@ -36,6 +39,7 @@ struct Lists {
 /// Everything that is configured.
 #[pin_data]
 pub(crate) struct Registry {
+    recordings: Recordings,
     #[pin]
     lists: Mutex<Lists>,
     #[pin]
@@ -51,6 +55,7 @@ impl Registry {
             last: 0,
         };
         pin_init!(Self {
+            recordings: Recordings::new(),
             lists <- new_mutex!(lists, "drbd_registry"),
             creation <- new_mutex!((), "drbd_creation"),
         })
@@ -88,11 +93,13 @@ impl Registry {
     /// Lists a resource. The name is free: the caller holds [`Registry::creation`]. May sleep.
     pub(crate) fn add_resource(&self, resource: Arc<Resource>) -> Result {
         let pinned = Pinned::new()?;
+        let recorder = self.recordings.show(resource.name(), &resource.recorder)?;
         let mut lists = self.lists.lock();
         let id = lists.last.wrapping_add(1);
         let entry = Entry {
             id,
             resource,
+            _recorder: recorder,
             _pinned: pinned,
         };
         vector::push(&mut lists.resources, entry, GFP_KERNEL)?;

@@ -13,7 +13,8 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::config::{NetConf, ResOpts};
 use drbd_core::genl::Address;
-use drbd_core::peer::{self, Command, Effect, Event, Volume};
+use drbd_core::peer::record::Recorded;
+use drbd_core::peer::{self, Command, Effect, Event, Setting, Shelf, Volume};
 use drbd_core::request::epoch::{ClosedEpoch, EpochLog, MAX_UNACKED_EPOCHS};
 use drbd_core::request::slots::SlotId;
 use drbd_core::request::word::Event as Told;
@@ -28,6 +29,7 @@ use crate::digests::Digests;
 use crate::link::Link;
 use crate::objects;
 use crate::plane::{Kind, Plane, Req};
+use crate::recorder::Recorder;
 use crate::sys::bio::BioArc;
 use crate::sys::llist::Push;
 use crate::sys::log::{log, Level};
@@ -65,10 +67,21 @@ impl AsMut<[Volume]> for Volumes {
     }
 }
 
+impl Shelf for Volumes {
+    fn insert(&mut self, at: usize, volume: Volume) -> bool {
+        vector::reserve(&mut self.0, 1, GFP_KERNEL).is_ok()
+            && self.0.insert_within_capacity(at, volume).is_ok()
+    }
+
+    fn remove(&mut self, at: usize) {
+        let _ = self.0.remove(at);
+    }
+}
+
 /// What only one may change at a time.
 pub(crate) struct Owner {
     /// The machine.
-    pub(crate) core: peer::Resource<Volumes>,
+    pub(crate) core: Recorded<Volumes, Recorder>,
     /// The network configuration.
     pub(crate) net: Option<Arc<NetConf>>,
     /// The options of the resource.
@@ -156,6 +169,8 @@ pub(crate) struct Resource {
     /// The hashes that the network configuration names.
     #[pin]
     pub(crate) digests: Mutex<Digests>,
+    /// The tape of the machine.
+    pub(crate) recorder: Recorder,
     /// What listeners were told.
     #[pin]
     pub(crate) news: crate::events::News,
@@ -210,10 +225,12 @@ impl Resource {
         let flushes = KVec::with_capacity(64, GFP_KERNEL)?;
         let effects = KVec::with_capacity(256, GFP_KERNEL)?;
         let later = KVec::with_capacity(16, GFP_KERNEL)?;
+        let recorder = Recorder::new()?;
+        let deck = recorder.clone();
         // These are large: they are made where they stay, not on the stack.
         let shown = opts.clone();
         let owner = init!(Owner {
-            core: peer::Resource::new(Volumes(KVec::new())),
+            core: Recorded::new(Volumes(KVec::new()), deck),
             net: None,
             opts,
             addresses: None,
@@ -255,6 +272,7 @@ impl Resource {
                 resync_news: AtomicU64::new(0),
                 net_version: AtomicU32::new(0),
                 digests <- new_mutex!(Digests::default(), "drbd_digests"),
+                recorder,
                 news <- crate::events::News::new(),
                 told_work <- new_work!("drbd_told"),
                 _counted: objects::Resources::new(),
@@ -289,7 +307,8 @@ impl Resource {
     /// Other settings for the connection that there is. May sleep.
     pub(crate) fn change_net(self: &Arc<Self>, new: Arc<NetConf>) {
         self.with_owner(|owner| {
-            owner.core.net = Some(peer::settings::net_settings(&new));
+            let net = peer::settings::net_settings(&new);
+            owner.core.set(Setting::Net(net));
             owner.net = Some(new);
             // Requests carry the protocol letter.
             crate::perform::publish_all(self, owner);
@@ -344,21 +363,16 @@ impl Resource {
     pub(crate) fn add_device(&self, device: Arc<Device>) -> Result {
         let vnr = device.vnr;
         let mut owner = self.owner.lock();
-        let mut volume = Volume::new(vnr);
-        volume.state.conn = owner.core.cstate;
-        let volumes = &mut owner.core.volumes.0;
-        let count = volumes.len().saturating_add(1);
+        let count = owner.core.volumes.0.len().saturating_add(1);
         vector::reserve(&mut self.view.lock().volumes, count, GFP_KERNEL)?;
-        vector::reserve(volumes, 1, GFP_KERNEL)?;
         let mut list = KVec::with_capacity(count, GFP_KERNEL)?;
         for old in self.devices.lock().iter() {
             vector::push(&mut list, old.clone(), GFP_ATOMIC)?;
         }
         vector::push(&mut list, device, GFP_KERNEL)?;
-        let at = vector::place_of(volumes, |v| v.vnr < vnr);
-        volumes
-            .insert_within_capacity(at, volume)
-            .map_err(|_| ENOMEM)?;
+        if !owner.core.add_volume(vnr) {
+            return Err(ENOMEM);
+        }
         let old = core::mem::replace(&mut *self.devices.lock(), list);
         self.devices_version.fetch_add(1, Ordering::Release);
         self.refresh(&owner);
@@ -370,8 +384,8 @@ impl Resource {
     /// Removes a volume; its device is to be dropped by the caller, outside of all locks.
     pub(crate) fn remove_device(&self, vnr: u16) -> Option<Arc<Device>> {
         let mut owner = self.owner.lock();
-        let at = vector::index_of(&owner.core.volumes.0, |v| v.vnr == vnr)?;
-        let _ = owner.core.volumes.0.remove(at);
+        owner.core.index_of(vnr)?;
+        owner.core.remove_volume(vnr);
         let mut list = self.devices.lock();
         let at = vector::index_of(&list, |d| d.vnr == vnr)?;
         let device = list.remove(at).ok();
@@ -442,7 +456,9 @@ impl Resource {
             let overflowed = driver.overflowed();
             self.refresh(owner);
             for effect in effects.iter() {
+                owner.core.doing(effect);
                 if let Some(event) = crate::perform::perform(self, owner, *effect) {
+                    owner.core.follows(&event);
                     if vector::push(&mut owner.later, event, GFP_KERNEL).is_err() {
                         owner.overflowed = true;
                     }

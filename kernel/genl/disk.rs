@@ -99,12 +99,8 @@ impl Call<'_> {
             return Ok(ErrCode::IoMdDisk.into());
         }
         resource.with_owner(|owner| {
-            let volumes = owner.core.volumes.as_mut();
-            if let Some(volume) = volumes.iter_mut().find(|v| v.vnr == device.vnr) {
-                if let Some(disk) = &mut volume.disk {
-                    disk.fencing = conf.fencing.into();
-                }
-            }
+            let fencing = conf.fencing.into();
+            owner.core.set(Setting::Fencing(device.vnr, fencing));
         });
         if let Some(local) = device.local() {
             local.set_conf(conf);

@@ -9,7 +9,7 @@ use drbd_core::config::words::Fencing;
 use drbd_core::config::NetConf;
 use drbd_core::genl::request::DisconnectParms;
 use drbd_core::genl::{ErrCode, Nest};
-use drbd_core::peer::{settings, Command, Send};
+use drbd_core::peer::{settings, Command, Send, Setting};
 use drbd_core::state::{Conn, Role};
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -51,7 +51,7 @@ impl Call<'_> {
             dry_run: conf.tentative,
         };
         resource.with_owner(|owner| {
-            owner.core.net = Some(settings::net_settings(&conf));
+            owner.core.set(Setting::Net(settings::net_settings(&conf)));
             owner.net = Some(conf);
             owner.addresses = Some(Addresses {
                 mine: wanted.mine,

@@ -7,7 +7,7 @@ use drbd_core::admin::{create, Answer, Judged};
 use drbd_core::config::ResOpts;
 use drbd_core::genl::context::text;
 use drbd_core::genl::ErrCode;
-use drbd_core::peer::Command;
+use drbd_core::peer::{Command, Setting};
 use drbd_core::state::Conn;
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -29,7 +29,7 @@ impl Call<'_> {
         let name = CStr::from_bytes_with_nul(name.as_bytes_with_nul()).map_err(no_memory)?;
         let on_no_data = opts.on_no_data.into();
         let resource = Resource::new(name, opts).map_err(no_memory)?;
-        resource.with_owner(|owner| owner.core.on_no_data = on_no_data);
+        resource.with_owner(|owner| owner.core.set(Setting::OnNoData(on_no_data)));
         crate::registry()
             .add_resource(resource.clone())
             .map_err(no_memory)?;
@@ -45,7 +45,7 @@ impl Call<'_> {
         let defaults = self.header.sets_defaults();
         let new = create::changed_resource_options(&old, self.payload::<ResOpts>(), defaults)?;
         resource.with_owner(|owner| {
-            owner.core.on_no_data = new.on_no_data.into();
+            owner.core.set(Setting::OnNoData(new.on_no_data.into()));
             owner.opts = new;
         });
         Ok(Answer::OK)

@@ -63,8 +63,11 @@ impl<V: Shelf> Resource<V> {
     pub fn add_volume(&mut self, vnr: u16) -> bool {
         let mut volume = Volume::new(vnr);
         volume.state.conn = self.cstate;
-        let place = self.volumes.as_ref().partition_point(|v| v.vnr < vnr);
-        self.volumes.insert(place, volume)
+        let volumes = self.volumes.as_ref();
+        let mut places = (0..volumes.len()).zip(volumes);
+        let place = places.find_map(|(place, v)| (v.vnr > vnr).then_some(place));
+        let end = volumes.len();
+        self.volumes.insert(place.unwrap_or(end), volume)
     }
 
     /// Removes a volume, if it is there.
