@@ -18,6 +18,7 @@ pub mod ocf;
 pub mod packages;
 pub mod powercut;
 pub mod proc;
+pub mod recorder;
 pub mod refusals;
 pub mod rolling;
 pub mod security;
@@ -167,6 +168,7 @@ pub fn all() -> Vec<Scenario> {
         disks::SCENARIOS.as_slice(),
         interrupted::SCENARIOS.as_slice(),
         stress::SCENARIOS.as_slice(),
+        recorder::SCENARIOS.as_slice(),
         rolling::SCENARIOS.as_slice(),
     ]
     .concat()
