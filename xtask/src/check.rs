@@ -31,7 +31,7 @@ macro_rules! chore {
     };
 }
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 13] = [
     check("format", &["cargo", "fmt", "--all", "--check"]),
     check(
         "format-module",
@@ -111,6 +111,20 @@ const CHECKS: [Check; 12] = [
             "1000000",
             "--from",
             "a",
+        ],
+    ),
+    check(
+        "mutations",
+        &[
+            "cargo",
+            "run",
+            "--locked",
+            "-q",
+            "--release",
+            "-p",
+            "drbd-sim",
+            "--",
+            "--mutations",
         ],
     ),
 ];

@@ -5,7 +5,8 @@
 //! ```text
 //! drbd-sim [--steps N] [--from TEXT]   runs until N steps are made; seeds follow from TEXT
 //! drbd-sim --seed N                    one run, and its trace if something is wrong
-//! drbd-sim --mutations [--steps N]     every deliberate bug has to be found within N steps
+//! drbd-sim --mutations                 the deliberate bugs that have a bound are found within it
+//! drbd-sim --mutations --steps N       every deliberate bug has to be found within N steps
 //! drbd-sim --mutation NAME             one of them
 //! drbd-sim --invariants                what is checked, and what stands in for the rest
 //! ```
@@ -31,14 +32,14 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
-    let mut steps = 1_000_000;
+    let mut steps = None;
     let mut from = String::new();
     let mut todo = Todo::Runs;
     while let Some(arg) = args.next() {
         let mut value = || args.next().unwrap_or_default();
         match arg.as_str() {
             "--steps" => match value().parse() {
-                Ok(n) => steps = n,
+                Ok(n) => steps = Some(n),
                 Err(_) => return usage("--steps wants a number"),
             },
             "--from" => from = value(),
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
         }
     }
     let fine = match todo {
-        Todo::Runs => run::many(&from, steps),
+        Todo::Runs => run::many(&from, steps.unwrap_or(1_000_000)),
         Todo::Seed(seed) => run::one(seed),
         Todo::Mutations(bugs) => run::mutations(&bugs, &from, steps),
         Todo::Invariants => {
