@@ -20,6 +20,7 @@ pub mod powercut;
 pub mod proc;
 pub mod recorder;
 pub mod refusals;
+pub mod resize;
 pub mod rolling;
 pub mod security;
 pub mod slow;
@@ -160,6 +161,7 @@ pub fn all() -> Vec<Scenario> {
         security::SCENARIOS.as_slice(),
         checks::SCENARIOS.as_slice(),
         metadata::SCENARIOS.as_slice(),
+        resize::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
         slow::SCENARIOS.as_slice(),

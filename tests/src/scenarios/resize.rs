@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Disks that become larger while DRBD is down.
+
+use super::{steps, Scenario, OURS_AND_MIXED, PLAIN};
+use crate::compare;
+use crate::drbdconf::Resource;
+use crate::error::{ensure, Result};
+use crate::lab::Lab;
+use crate::node::Node;
+
+/// Sizes that change.
+pub const SCENARIOS: [Scenario; 1] = [Scenario {
+    name: "resize-offline",
+    about: "both disks grow while DRBD is down: metadata moves, the device grows with the second",
+    source: include_str!("resize.rs"),
+    pairs: OURS_AND_MIXED,
+    run: offline,
+    ..PLAIN
+}];
+
+/// What stands for a disk that can grow: a part of `/dev/data0`.
+const STORE: &str = "/dev/mapper/store";
+/// Sizes of it in sectors: 32 and 48 MiB.
+const SMALL: u32 = 65_536;
+const LARGE: u32 = 98_304;
+
+/// Gives the store another size, or makes it.
+fn set_store(node: &Node, sectors: u32) -> Result<()> {
+    let table = format!("0 {sectors} linear /dev/data0 0");
+    node.sh(&format!(
+        "if test -e {STORE}; then dmsetup reload store --table '{table}' && dmsetup resume store; \
+         else dmsetup create store --table '{table}'; fi && udevadm settle && \
+         test $(blockdev --getsz {STORE}) = {sectors}"
+    ))
+    .map(|_| ())
+}
+
+fn offline(lab: &Lab) -> Result<()> {
+    let (alpha, beta) = lab.pair();
+    let r0 = Resource::r0().on_disk(STORE).fast_resync();
+    for node in lab.nodes() {
+        set_store(node, SMALL)?;
+    }
+    steps::bring_up_in_sync(lab, &r0)?;
+    let before = steps::device_bytes(alpha, &r0)?;
+    steps::fill(alpha, "mkfs.ext4 -q", &r0, 500)?;
+    alpha.sh("umount /mnt")?;
+    steps::demote(alpha)?;
+
+    // One disk after the other. The metadata is not where it is looked for, until it is moved.
+    for (node, other) in [(beta, alpha), (alpha, beta)] {
+        node.sh("udevadm settle; drbdadm down r0")?;
+        other.wait_drbd(1, "cs:WFConnection")?;
+        set_store(node, LARGE)?;
+        node.refuses(1, "drbdmeta 1 v08 /dev/mapper/store internal get-gi")?;
+        node.sh("drbdadm check-resize r0 && drbdadm up r0")?;
+        for node in lab.nodes() {
+            node.wait_drbd(1, steps::IN_SYNC)?;
+        }
+        let now = steps::device_bytes(node, &r0)?;
+        ensure((now == before) == (node.name() == "beta"), || {
+            format!("{before} bytes have become {now}")
+        })?;
+    }
+    let after = steps::device_bytes(beta, &r0)?;
+    ensure(steps::device_bytes(alpha, &r0)? == after, || {
+        "the nodes differ about the size".into()
+    })?;
+
+    // What was there is there, and the new room is good for something.
+    for (here, there) in [(alpha, beta), (beta, alpha)] {
+        here.sh("drbdadm primary r0")?;
+        here.sh("e2fsck -fp /dev/drbd1 && resize2fs /dev/drbd1 && mount /dev/drbd1 /mnt")?;
+        steps::verify(here)?;
+        here.sh("dd if=/dev/urandom of=/mnt/more bs=1M count=12 conv=fsync && umount /mnt")?;
+        steps::demote(here)?;
+        there.wait_drbd(1, steps::IN_SYNC)?;
+    }
+    for node in lab.nodes() {
+        node.sh("udevadm settle; drbdadm down r0 && dmsetup remove store")?;
+    }
+    compare::same_data(alpha, beta, 0, before)
+}
