@@ -34,6 +34,10 @@ use crate::sys::page::OwnedPage;
 use crate::sys::workqueue::WorkItem;
 use crate::vector;
 
+mod exchange;
+
+pub(crate) use exchange::Kept;
+
 /// Writes that may wait for one transaction; more wait for the next one.
 const READY_MAX: usize = 256;
 
@@ -88,6 +92,11 @@ impl Activity {
         updates: bool,
     ) -> Result<impl PinInit<Self, Error>> {
         let count = layout.clip_extents(extents);
+        Self::with(Log::new(layout, count, updates), count)
+    }
+
+    /// An empty set of `count` slots for `log`. May sleep.
+    fn with(log: Log, count: u16) -> Result<impl PinInit<Self, Error>> {
         let mut slots = KVVec::with_capacity(usize::from(count), GFP_KERNEL)?;
         for _ in 0..count {
             vector::push(&mut slots, Slot::default(), GFP_KERNEL)?;
@@ -100,7 +109,7 @@ impl Activity {
         let stamp = STAMP.fetch_add(1, Ordering::Relaxed);
         let set = ActiveSet::new(Slots(slots), Buckets(buckets), stamp).ok_or(EINVAL)?;
         let writer = Writer {
-            log: Log::new(layout, count, updates),
+            log,
             block: OwnedPage::new_zeroed()?,
             ready: KVec::with_capacity(READY_MAX, GFP_KERNEL)?,
         };
@@ -359,8 +368,8 @@ impl Device {
         starves
     }
 
-    /// Counts the slots of the log that have become free. Any context.
-    fn log_relieved(&self) -> Option<u32> {
+    /// Counts the slots of the log that have become free; see [`ActiveSet::relieved`]. Any context.
+    fn log_relieved(&self) -> Option<(u16, u32)> {
         Some(self.local()?.activity.set.relieved())
     }
 

@@ -46,8 +46,7 @@ pub(crate) struct Backing {
     flush_failed: AtomicBool,
     /// The buffer for metadata blocks. Held while a page of the bitmap is written, so that who
     /// finds a page unchanged knows that it is not on its way either.
-    #[pin]
-    buffer: Mutex<OwnedPage>,
+    buffer: Arc<Mutex<OwnedPage>>,
     /// The activity log.
     #[pin]
     pub(crate) activity: Activity,
@@ -91,6 +90,8 @@ impl Backing {
             max_bio_size: max_bio_size(&data),
             dirty: false,
         };
+        let buffer =
+            Arc::pin_init(new_mutex!(page, "drbd_md_buffer"), GFP_KERNEL).map_err(|_| NOMEM)?;
         let backing = Arc::pin_init(
             try_pin_init!(Self {
                 data,
@@ -98,7 +99,7 @@ impl Backing {
                 layout,
                 conf <- new_spinlock_irq!(conf, "drbd_disk_conf"),
                 flush_failed: AtomicBool::new(false),
-                buffer <- new_mutex!(page, "drbd_md_buffer"),
+                buffer,
                 activity <- log,
                 _counted: objects::Backings::new(),
             }? Error),
@@ -106,6 +107,24 @@ impl Backing {
         )
         .map_err(|_| NOMEM)?;
         Ok((backing, disk))
+    }
+
+    /// The same disk with another activity log. May sleep.
+    pub(crate) fn with_log(&self, log: impl PinInit<Activity, Error>) -> Result<Arc<Self>> {
+        let flush_failed = self.flush_failed.load(Ordering::Relaxed);
+        Arc::pin_init(
+            try_pin_init!(Self {
+                data: self.data.clone(),
+                meta: self.meta.clone(),
+                layout: self.layout,
+                conf <- new_spinlock_irq!(self.conf(), "drbd_disk_conf"),
+                flush_failed: AtomicBool::new(flush_failed),
+                buffer: self.buffer.clone(),
+                activity <- log,
+                _counted: objects::Backings::new(),
+            }? Error),
+            GFP_KERNEL,
+        )
     }
 
     /// The options.

@@ -17,6 +17,7 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use super::{machine, no_memory, status, Call};
+use crate::activity::Kept;
 use crate::backing::Backing;
 use crate::device::Device;
 use crate::log::{say, About};
@@ -88,15 +89,12 @@ impl Call<'_> {
             None => return Ok(ErrCode::NoDisk.into()),
         }
         if conf.al_extents != old.al_extents {
-            // What requests hold of the old log would have to be waited for.
-            return Ok(Answer::from(ErrCode::NoMem).saying(text::TRY_WITHOUT_AL_EXTENTS));
+            if let Some(refusal) = set_al_extents(&device, &conf) {
+                return Ok(refusal);
+            }
         }
         if conf.al_updates != old.al_updates && set_al_updates(&device, &conf).is_err() {
-            resource.feed(Event::DiskError {
-                vnr: device.vnr,
-                kind: DiskErrorKind::Metadata,
-            });
-            return Ok(ErrCode::IoMdDisk.into());
+            return Ok(metadata_failed(&device));
         }
         resource.with_owner(|owner| {
             let fencing = conf.fencing.into();
@@ -142,18 +140,47 @@ impl Call<'_> {
     }
 }
 
+/// `al-extents` has changed: another log, and then its size in the superblock.
+#[inline(never)]
+fn set_al_extents(device: &Arc<Device>, conf: &DiskConf) -> Option<Answer> {
+    let changed = device.exchange_log(conf.al_extents).and_then(|slots| {
+        write_setting(device, Setting::AlExtents(device.vnr, slots)).map_err(|_| Kept::Failed)
+    });
+    let refusal = match changed {
+        Ok(()) => return None,
+        Err(Kept::InUse | Kept::NoMemory) => {
+            Answer::from(ErrCode::NoMem).saying(text::TRY_WITHOUT_AL_EXTENTS)
+        }
+        Err(Kept::NoDisk) => ErrCode::NoDisk.into(),
+        Err(Kept::Failed) => metadata_failed(device),
+    };
+    Some(refusal)
+}
+
+/// The metadata could not be written: the machine decides what becomes of the disk.
+fn metadata_failed(device: &Device) -> Answer {
+    device.resource.feed(Event::DiskError {
+        vnr: device.vnr,
+        kind: DiskErrorKind::Metadata,
+    });
+    ErrCode::IoMdDisk.into()
+}
+
+/// Takes a setting over that the superblock tells of, and writes this.
+fn write_setting(device: &Device, setting: Setting) -> Result {
+    device.resource.with_owner(|owner| {
+        owner.core.set(setting);
+        let disk = owner.core.volume(device.vnr).and_then(|v| v.disk);
+        let local = device.local().ok_or(ENODEV)?;
+        local.write_superblock(&disk.ok_or(ENODEV)?.superblock)
+    })
+}
+
 /// `al-updates` has changed. As long as the superblock does not promise a log there need not be
 /// one: the promise comes last, and goes first.
 #[inline(never)]
-fn set_al_updates(device: &Arc<Device>, conf: &DiskConf) -> Result {
-    let promise = |on| {
-        device.resource.with_owner(|owner| {
-            owner.core.set(Setting::AlUpdates(device.vnr, on));
-            let disk = owner.core.volume(device.vnr).and_then(|v| v.disk);
-            let local = device.local().ok_or(ENODEV)?;
-            local.write_superblock(&disk.ok_or(ENODEV)?.superblock)
-        })
-    };
+fn set_al_updates(device: &Device, conf: &DiskConf) -> Result {
+    let promise = |on| write_setting(device, Setting::AlUpdates(device.vnr, on));
     if !conf.al_updates {
         promise(false)?;
         return device.local().ok_or(ENODEV)?.set_log_updates(false);

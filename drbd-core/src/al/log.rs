@@ -13,7 +13,8 @@ pub enum Wait {
     ForTransaction,
     /// Each slot has references, or is about to get an extent that somebody wants. After a
     /// transaction, or when [`ActiveSet::uncover`] says so, there may be one. Until
-    /// [`Log::nobody_starves`] is said, nobody gets a reference without asking.
+    /// [`Log::nobody_starves`] is said, nobody gets a reference without asking. The same while the
+    /// log is being closed.
     ForSlot,
     /// The log cannot be written any more.
     Failed,
@@ -51,6 +52,16 @@ enum Phase {
     Block,
     /// One was not written: nothing new becomes active any more.
     Failed,
+}
+
+/// Whether references are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Another log is about to take the place: no new ones.
+    Closing,
+    /// Nobody has any.
+    Closed,
 }
 
 /// Changes of one transaction: slots linked by their `next`, last added first.
@@ -95,6 +106,7 @@ pub struct Log {
     writing: Batch,
     phase: Phase,
     updates: bool,
+    door: Door,
     changed: u64,
     missed: u64,
     starved: u64,
@@ -118,10 +130,57 @@ impl Log {
             writing: Batch::EMPTY,
             phase: Phase::Idle,
             updates,
+            door: Door::Open,
             changed: 0,
             missed: 0,
             starved: 0,
         }
+    }
+
+    /// The log for a set of another size, which takes the place of this one on the same ring. To be
+    /// asked once this one is closed ([`Log::close`]), and the bitmap stable.
+    ///
+    /// Its transactions are numbered on: whatever the ring still says of the old set is older.
+    #[must_use]
+    pub const fn successor(&self, slots: u16) -> Self {
+        let mut new = Self::new(self.layout, slots, self.updates);
+        new.head.number = self.head.number;
+        (new.changed, new.missed, new.starved) = (self.changed, self.missed, self.starved);
+        new
+    }
+
+    /// No new references are given. `true`: nobody has any, so another log can take the place of
+    /// this one. Until then to be asked again, whenever [`ActiveSet::uncover`] says so, or taken
+    /// back by [`Log::reopen`].
+    #[must_use]
+    pub fn close<S, B>(&mut self, set: &ActiveSet<S, B>) -> bool
+    where
+        S: AsRef<[Slot]>,
+        B: AsRef<[Bucket]>,
+    {
+        if self.door == Door::Open {
+            self.door = Door::Closing;
+            set.set_starving(true);
+        }
+        let ready = self.phase == Phase::Idle && self.gathering.count == 0;
+        if self.door == Door::Closing && ready && set.seal() {
+            self.door = Door::Closed;
+        }
+        self.door == Door::Closed
+    }
+
+    /// References are given again: the log stays as it is.
+    pub fn reopen<S, B>(&mut self, set: &ActiveSet<S, B>)
+    where
+        S: AsRef<[Slot]>,
+        B: AsRef<[Bucket]>,
+    {
+        if self.door == Door::Closed {
+            set.unseal();
+        }
+        self.door = Door::Open;
+        set.set_starving(false);
+        set.relieve();
     }
 
     /// Whether transactions are written.
@@ -161,6 +220,9 @@ impl Log {
         B: AsRef<[Bucket]>,
     {
         let (first, last) = extents_of(sector, bytes).ok_or(Wait::NoSuchExtent)?;
+        if self.door != Door::Open {
+            return Err(Wait::ForSlot);
+        }
         // One that is there is held first: making room for the other must not evict it.
         let swap = set.find(first).is_none() && set.find(last).is_some();
         let (one, other) = if swap { (last, first) } else { (first, last) };
@@ -190,7 +252,9 @@ impl Log {
         S: AsRef<[Slot]>,
         B: AsRef<[Bucket]>,
     {
-        set.set_starving(false);
+        if self.door == Door::Open {
+            set.set_starving(false);
+        }
     }
 
     fn want_extent<S, B>(&mut self, set: &ActiveSet<S, B>, extent: u32) -> Result<u16, Wait>

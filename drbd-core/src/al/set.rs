@@ -160,7 +160,8 @@ pub struct ActiveSet<S, B> {
     stamp: u16,
     /// Somebody waits for a slot without references: no new ones are given.
     starving: AtomicBool,
-    /// How often a slot became free of references while somebody waited for one.
+    /// How often a slot became free of references while somebody waited for one, or the log was
+    /// not closed after all.
     relieved: AtomicU32,
 }
 
@@ -190,11 +191,11 @@ impl<S: AsRef<[Slot]>, B: AsRef<[Bucket]>> ActiveSet<S, B> {
         !refs.is_none() && refs.stamp() == self.stamp
     }
 
-    /// How often [`ActiveSet::uncover`] was `true`: who has no slot looks before it tries, and
-    /// waits until this changes.
+    /// How often those who wait for a slot had reason to try again, in which set (by its stamp):
+    /// who has no slot looks before it tries, and waits until this changes.
     #[must_use]
-    pub fn relieved(&self) -> u32 {
-        self.relieved.load(Ordering::SeqCst)
+    pub fn relieved(&self) -> (u16, u32) {
+        (self.stamp, self.relieved.load(Ordering::SeqCst))
     }
 
     /// Number of slots.
@@ -265,7 +266,7 @@ impl<S: AsRef<[Slot]>, B: AsRef<[Bucket]>> ActiveSet<S, B> {
         if !idle || !self.starving.load(Ordering::SeqCst) {
             return false;
         }
-        self.relieved.fetch_add(1, Ordering::SeqCst);
+        self.relieve();
         true
     }
 
@@ -309,6 +310,10 @@ impl<S: AsRef<[Slot]>, B: AsRef<[Bucket]>> ActiveSet<S, B> {
     pub(super) fn refs(&self, first: u16, second: Option<u16>) -> Refs {
         let refs = Refs::first(self.stamp, first);
         second.map_or(refs, |second| refs.and(second))
+    }
+
+    pub(super) fn relieve(&self) {
+        self.relieved.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(super) fn set_starving(&self, on: bool) {
@@ -398,6 +403,30 @@ impl<S: AsRef<[Slot]>, B: AsRef<[Bucket]>> ActiveSet<S, B> {
     /// The log on disk has the slot's extent now.
     pub(super) fn commit(&self, nr: u16) {
         if let Some(slot) = self.slot(nr) {
+            let _ = slot.cell.fetch_and(!PENDING, Ordering::Release);
+        }
+    }
+
+    /// If nobody has references, nobody gets any from here on: each slot counts as pending. To be
+    /// said while none is.
+    pub(super) fn seal(&self) -> bool {
+        let slots = self.slots.as_ref();
+        let sealed = slots.iter().all(|slot| {
+            let unused = |cell: u64| (cell & COUNT == 0).then_some(cell | PENDING);
+            let seal = slot
+                .cell
+                .fetch_update(Ordering::SeqCst, Ordering::Relaxed, unused);
+            seal.is_ok()
+        });
+        if !sealed {
+            self.unseal();
+        }
+        sealed
+    }
+
+    /// What [`ActiveSet::seal`] did is undone.
+    pub(super) fn unseal(&self) {
+        for slot in self.slots.as_ref() {
             let _ = slot.cell.fetch_and(!PENDING, Ordering::Release);
         }
     }

@@ -4,6 +4,7 @@
 extern crate std;
 
 mod crash;
+mod exchange;
 mod golden;
 mod model;
 mod threads;

@@ -18,6 +18,8 @@ pub enum Setting {
     Fencing(u16, Fencing),
     /// `al-updates` of a volume's disk; the driver writes the superblock.
     AlUpdates(u16, bool),
+    /// `al-extents` of a volume's disk; the driver writes the superblock.
+    AlExtents(u16, u16),
     /// The full-sync flag in a volume's superblock, for
     /// [`Effect::SetAllBits`](super::Effect::SetAllBits); the driver writes the superblock.
     FullSync(u16, bool),
@@ -42,6 +44,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             Setting::AlUpdates(vnr, on) => self.set_disk(vnr, |d| {
                 d.al_updates = on;
                 d.superblock.flags = d.superblock.flags.set_to(MdFlags::AL_DISABLED, !on);
+            }),
+            Setting::AlExtents(vnr, slots) => self.set_disk(vnr, |d| {
+                d.superblock.al_nr_extents = u32::from(slots);
             }),
             Setting::FullSync(vnr, on) => self.set_disk(vnr, |d| {
                 d.superblock.flags = d.superblock.flags.set_to(MdFlags::FULL_SYNC, on);

@@ -55,7 +55,7 @@ by_variant! {
     }
     Setting {
         0 Net(net), 1 OnNoData(what), 2 Fencing(vnr, fencing), 3 AlUpdates(vnr, on),
-        4 FullSync(vnr, on),
+        4 FullSync(vnr, on), 5 AlExtents(vnr, slots),
     }
     Change { 0 Set(setting), 1 Added(vnr), 2 Removed(vnr) }
     Kind {
