@@ -48,6 +48,11 @@ impl State {
         self.run.map_or(0, |run| run.seen())
     }
 
+    /// Blocks that the last one goes over.
+    pub(crate) fn total(&self) -> u64 {
+        self.run.map_or(0, |run| run.total())
+    }
+
     /// As VerifyS: the block to ask about now.
     fn next(&self) -> Option<(u64, u32)> {
         let run = self.running().filter(|run| run.open() < OPEN_MAX)?;

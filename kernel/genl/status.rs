@@ -75,6 +75,7 @@ pub(crate) fn counters(device: &Device) -> Counters {
         al_suspended: device.al_suspended.load(Ordering::Relaxed),
         bits,
         out_of_sync,
+        to_verify: device.verify.lock().total(),
     }
 }
 

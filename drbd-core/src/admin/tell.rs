@@ -49,6 +49,8 @@ pub struct Counters {
     pub bits: u64,
     /// Bits that are out of sync.
     pub out_of_sync: u64,
+    /// Blocks that the verify under way goes over.
+    pub to_verify: u64,
 }
 
 /// Whether there is a local disk to tell of.
@@ -215,6 +217,11 @@ pub fn state_info(volume: &Volume, counters: &Counters, reason: SibReason) -> St
     let slots = uuids(volume);
     let disk = slots.is_some();
     let resync = disk && tells_resync(volume.state.conn);
+    let total = if volume.state.conn.is_verify() {
+        counters.to_verify
+    } else {
+        volume.resync.total
+    };
     StateInfo {
         sib_reason: reason.number(),
         current_state: volume.state.to_word(),
@@ -233,7 +240,7 @@ pub fn state_info(volume: &Volume, counters: &Counters, reason: SibReason) -> St
         disk_flags: disk.then(|| flags(volume).bits()),
         bits_total: disk.then_some(counters.bits),
         bits_oos: disk.then_some(counters.out_of_sync),
-        bits_rs_total: resync.then_some(volume.resync.total),
+        bits_rs_total: resync.then_some(total),
         bits_rs_failed: resync.then_some(volume.resync.failed),
         ..StateInfo::default()
     }

@@ -484,6 +484,7 @@ fn a_volume_with_disk_tells_all() {
         resync_pending: 4,
         out_of_sync: 10,
         bits: 250_000,
+        to_verify: 300,
         ..tell::Counters::default()
     };
     let stats = tell::peer_device_statistics(&v, &counters);
@@ -502,6 +503,9 @@ fn a_volume_with_disk_tells_all() {
     assert_eq!(info.bits_rs_total, Some(1000));
     assert_eq!(info.bits_rs_failed, Some(2));
     assert_eq!(info.bits_total, Some(250_000));
+    v.state.conn = Conn::VerifyT;
+    let info = tell::state_info(&v, &counters, SibReason::StatusReply);
+    assert_eq!(info.bits_rs_total, Some(300));
     v.state.conn = Conn::WFBitMapT;
     let info = tell::state_info(&v, &counters, SibReason::StatusReply);
     assert_eq!((info.bits_rs_total, info.bits_oos), (None, Some(10)));

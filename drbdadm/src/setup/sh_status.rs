@@ -97,7 +97,10 @@ fn print_configured(out: &mut dyn Write, info: &StateInfo, state: &DeviceState) 
 
 /// How far a resync or verify is in 0.1 %; none if there is none.
 pub(super) fn per_mille_done(info: &StateInfo) -> Option<u64> {
-    let total = info.bits_rs_total.filter(|total| *total > 0)?;
+    let total = info.bits_rs_total?;
+    if total == 0 {
+        return Some(1000);
+    }
     let left = info
         .bits_oos?
         .saturating_sub(info.bits_rs_failed.unwrap_or_default());
