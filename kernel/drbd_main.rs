@@ -39,6 +39,7 @@ mod backing;
 mod bitmap;
 mod connect;
 mod convert;
+mod dependents;
 mod device;
 mod digests;
 mod events;

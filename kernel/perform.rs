@@ -197,6 +197,7 @@ pub(crate) fn perform(
                 device.set_read_only(read_only);
             }
         }
+        Effect::ReviewDependents => crate::dependents::review_soon(resource),
         Effect::AdminDone(code) => resource.answer(code),
         Effect::Log(vnr, line) => crate::log::line(resource, vnr, &line),
     }

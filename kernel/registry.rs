@@ -44,6 +44,8 @@ pub(crate) struct Registry {
     lists: Mutex<Lists>,
     #[pin]
     creation: Mutex<()>,
+    #[pin]
+    review: Mutex<()>,
 }
 
 impl Registry {
@@ -58,12 +60,18 @@ impl Registry {
             recordings: Recordings::new(),
             lists <- new_mutex!(lists, "drbd_registry"),
             creation <- new_mutex!((), "drbd_creation"),
+            review <- new_mutex!((), "drbd_review"),
         })
     }
 
     /// Held by who looks whether something is free, until it is taken. May sleep.
     pub(crate) fn creation(&self) -> MutexGuard<'_, ()> {
         self.creation.lock()
+    }
+
+    /// Held by who looks at all devices and tells what follows. May sleep.
+    pub(crate) fn review(&self) -> MutexGuard<'_, ()> {
+        self.review.lock()
     }
 
     /// The resource of this name. May sleep.

@@ -176,11 +176,17 @@ pub(crate) struct Resource {
     pub(crate) news: crate::events::News,
     #[pin]
     told_work: Work<Resource, 0>,
+    #[pin]
+    pub(crate) dependents_work: Work<Resource, 1>,
     _counted: objects::Resources,
 }
 
 impl_has_work! {
     impl HasWork<Self, 0> for Resource { self.told_work }
+}
+
+impl_has_work! {
+    impl HasWork<Self, 1> for Resource { self.dependents_work }
 }
 
 impl WorkItem<0> for Resource {
@@ -275,6 +281,7 @@ impl Resource {
                 recorder,
                 news <- crate::events::News::new(),
                 told_work <- new_work!("drbd_told"),
+                dependents_work <- new_work!("drbd_dependents"),
                 _counted: objects::Resources::new(),
             }),
             GFP_KERNEL,

@@ -19,6 +19,7 @@ use kernel::sync::Arc;
 use super::{machine, no_memory, status, Call};
 use crate::activity::Kept;
 use crate::backing::Backing;
+use crate::dependents;
 use crate::device::Device;
 use crate::log::{say, About};
 use crate::sys::bdev::{BackingDev, Holder};
@@ -88,6 +89,7 @@ impl Call<'_> {
             Some(local) => limit(&mut conf, &local),
             None => return Ok(ErrCode::NoDisk.into()),
         }
+        disk::no_circle(&conf, device.minor, dependents::after_minor)?;
         if conf.al_extents != old.al_extents {
             if let Some(refusal) = set_al_extents(&device, &conf) {
                 return Ok(refusal);
@@ -103,6 +105,7 @@ impl Call<'_> {
         if let Some(local) = device.local() {
             local.set_conf(conf);
         }
+        dependents::review_soon(resource);
         if cstate == Conn::WFReportParams {
             resource.queue_control(Send::SyncParam(device.vnr));
         }
@@ -218,6 +221,7 @@ fn open(device: &Arc<Device>, payload: Option<&[u8]>) -> Judged<(Arc<Backing>, D
     };
     let meta = open_one(device, &conf.meta_dev, meta_holder, ErrCode::OpenMdDisk)?;
     let same = data.number() == meta.number();
+    disk::no_circle(&conf, device.minor, dependents::after_minor)?;
     disk::fits_index(index, same)?;
     // One opening of a device is enough.
     let meta = (!same).then_some(meta);

@@ -4,6 +4,7 @@
 //! A scenario says what any pair of implementations does. It is proven on C at both nodes before
 //! it is asked of ours; where C has a known defect, it says so and C has to fail in just that way.
 
+pub mod after;
 pub mod checks;
 pub mod crash;
 pub mod disks;
@@ -169,6 +170,7 @@ pub fn all() -> Vec<Scenario> {
         powercut::SCENARIOS.as_slice(),
         disks::SCENARIOS.as_slice(),
         interrupted::SCENARIOS.as_slice(),
+        after::SCENARIOS.as_slice(),
         stress::SCENARIOS.as_slice(),
         recorder::SCENARIOS.as_slice(),
         rolling::SCENARIOS.as_slice(),

@@ -40,8 +40,7 @@ pub fn new_conf(
 ///
 /// # Errors
 ///
-/// 132 for what is no minor; 133 for the device itself. Longer circles cannot be made while the
-/// option is not built.
+/// 132 for what is no minor; 133 for the device itself. [`no_circle`] sees the longer ones.
 fn resync_after(conf: &DiskConf, minor: u32) -> Result<(), Answer> {
     match u32::try_from(conf.resync_after) {
         Err(_) if conf.resync_after == -1 => Ok(()),
@@ -49,6 +48,29 @@ fn resync_after(conf: &DiskConf, minor: u32) -> Result<(), Answer> {
         Ok(other) if other <= MINOR_MAX => Ok(()),
         _ => Err(ErrCode::ResyncAfter.into()),
     }
+}
+
+/// Is there a way from the device that a resync is to wait for back to the device itself? `next`
+/// gives whom a device waits for; nobody, if it is missing or has no disk.
+///
+/// # Errors
+///
+/// 133.
+pub fn no_circle(
+    conf: &DiskConf,
+    minor: u32,
+    mut next: impl FnMut(u32) -> Option<u32>,
+) -> Result<(), Answer> {
+    let mut after = u32::try_from(conf.resync_after).ok();
+    // No chain without a circle is longer than there are devices.
+    for _ in 0..=MINOR_MAX {
+        match after {
+            None => return Ok(()),
+            Some(other) if other == minor => break,
+            Some(other) => after = next(other),
+        }
+    }
+    Err(ErrCode::ResyncAfterCycle.into())
 }
 
 /// Data and metadata on one device, or not, as the index says.

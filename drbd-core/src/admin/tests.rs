@@ -170,13 +170,33 @@ fn options_of_an_attach() {
         ..disk_conf()
     };
     assert_eq!(attach(&stonith, Some(Protocol::A)).0, 154);
-    for (after, code) in [(-5, 132), (1_048_576, 132), (7, 133), (8, 162)] {
+    for (after, code) in [(-5, 132), (1_048_576, 132), (7, 133), (8, 101)] {
         let conf = DiskConf {
             resync_after: after,
             ..disk_conf()
         };
         assert_eq!(attach(&conf, None).0, code, "resync-after {after}");
     }
+    let chain = |minor: u32| {
+        [(8, 9), (9, 10), (11, 7)]
+            .iter()
+            .find(|c| c.0 == minor)
+            .map(|c| c.1)
+    };
+    for (after, expected) in [(-1, 101), (8, 101), (11, 133), (12, 101)] {
+        let conf = DiskConf {
+            resync_after: after,
+            ..disk_conf()
+        };
+        let judged = disk::no_circle(&conf, 7, chain).map_err(Denied::from);
+        assert_eq!(code(judged), expected, "resync-after {after}");
+    }
+    // A circle of others cannot be made, and would not be followed for ever.
+    let conf = DiskConf {
+        resync_after: 8,
+        ..disk_conf()
+    };
+    assert!(disk::no_circle(&conf, 7, |minor| Some(17 - minor)).is_err());
     assert_eq!(
         attach(&stonith, None),
         (

@@ -39,8 +39,6 @@ const RESIZE: u16 = 7;
 const GATES: &[Gate] = &[
     // disk: fencing; other than dont-care
     gate(DISK, 7, &[0], ErrCode::InvalidRequest),
-    // disk: resync-after
-    gate(DISK, 9, &[-1], ErrCode::InvalidRequest),
     // disk: disk-timeout
     gate(DISK, 20, &[0], ErrCode::InvalidRequest),
     // disk: read-balancing; other than prefer-local

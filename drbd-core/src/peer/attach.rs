@@ -135,6 +135,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             disk.dirty = true;
         }
         self.sync_metadata(i, d);
+        d.perform(Effect::ReviewDependents);
         d.perform(Effect::AdminDone(code::NO_ERROR));
         Ok(())
     }

@@ -97,6 +97,14 @@ pub enum Event {
         /// Its exit code.
         exit: u8,
     },
+    /// Whether the resync of a volume has to wait for another device, as
+    /// [`may_sync_now`](crate::state::resync::may_sync_now) says.
+    MustWait {
+        /// The volume.
+        vnr: u16,
+        /// It has to.
+        wait: bool,
+    },
     /// An administrator's command.
     Admin(Command),
     /// Nobody waits for the command any more: it ends with code 129 (`ERR_INTR`). What the peer
@@ -363,6 +371,9 @@ pub enum Effect {
         /// Whether writing is refused.
         read_only: bool,
     },
+    /// Look which devices of the host have to wait for another one (`resync-after`), and say so of
+    /// each of which it is news: [`Event::MustWait`]. One look after the other.
+    ReviewDependents,
     /// The administrator's command is over, with this code.
     AdminDone(i32),
     /// A line for the kernel log.

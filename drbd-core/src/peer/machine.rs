@@ -176,6 +176,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 r.disk_idle(i, d);
                 Ok(())
             }),
+            Event::MustWait { vnr, wait } => self.on_volume(vnr, d, |r, i, d| {
+                r.must_wait(i, wait, d);
+                Ok(())
+            }),
             Event::HelperDone { vnr, helper, exit } => self.on_volume(vnr, d, |r, i, d| {
                 r.helper_done(i, helper, exit, d);
                 Ok(())
@@ -512,14 +516,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
             }
             E::ResyncAfterGrow => self.resync_after_grow(i, d),
-            // Done by StateChanged (events), by `after` (the new UUID comes first), or without
-            // meaning before `resync-after` exists.
-            E::Notify
-            | E::SendOldEvent
-            | E::NewCurrentUuid
-            | E::NewUuidSettled
-            | E::PauseDependents
-            | E::ResumeDependents => {}
+            E::PauseDependents | E::ResumeDependents => d.perform(Effect::ReviewDependents),
+            // Done by StateChanged (events), or by `after` (the new UUID comes first).
+            E::Notify | E::SendOldEvent | E::NewCurrentUuid | E::NewUuidSettled => {}
         }
     }
 
@@ -549,6 +548,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 v.negotiating = None;
             }
             d.perform(Effect::DestroyDisk(vnr));
+            // A chain ends at a volume without a disk.
+            d.perform(Effect::ReviewDependents);
         }
     }
 

@@ -144,8 +144,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if !resync::may_start(&self.state(i)) {
             return;
         }
-        // There is no `resync-after` yet: nobody has to wait.
-        let change = resync::start(side, false);
+        let change = resync::start(side, self.state(i).aftr_isp);
         let bits = d.bits_set(vnr);
         let now = d.now_ms();
         if let Some(v) = self.vol(i) {
@@ -161,11 +160,27 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
         d.perform(Effect::Log(vnr, LogLine::BeganResync { side, bits }));
         d.perform(Effect::StartResync { vnr, side });
+        d.perform(Effect::ReviewDependents);
         if resync::sync_uuid_at_start(self.apv()) && side == Side::Source {
             self.send_sync_uuid(i, d);
         }
         self.sync_metadata(i, d);
         self.check_finished(i, d);
+    }
+
+    /// A resync has to wait for another device of this host, or need not any more. Said also while
+    /// there is none: the next one then begins paused.
+    pub(super) fn must_wait(&mut self, i: usize, wait: bool, d: &mut dyn Driver) {
+        let s = self.state(i);
+        let unused = s.conn == Conn::StandAlone && s.disk == Disk::Diskless;
+        if s.aftr_isp == wait || (wait && unused) {
+            return;
+        }
+        let change = Change {
+            aftr_isp: Some(wait),
+            ..Change::NONE
+        };
+        let _ = self.change(i, change, Mode::Hard, d);
     }
 
     /// The source tells how it calls the target's data while that is a mixture.

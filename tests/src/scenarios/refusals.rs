@@ -79,7 +79,7 @@ const SECOND_PRIMARY: &str =
 const HELD_OPEN: &str = "State change failed: (-12) Device is held open by someone";
 
 /// Insists on a refusal with this exit code and these words.
-fn refused(node: &Node, command: &str, code: i32, words: &str) -> Result<()> {
+pub(super) fn refused(node: &Node, command: &str, code: i32, words: &str) -> Result<()> {
     let text = node.refuses(code, command)?;
     ensure(text.contains(words), || {
         format!(

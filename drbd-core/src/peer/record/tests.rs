@@ -190,8 +190,8 @@ fn each_variant_of_event_and_effect_is_met() {
             effects.insert(bytes[0]);
         }
     }
-    assert_eq!(events, (0..25).collect());
-    assert_eq!(effects, (0..24).collect());
+    assert_eq!(events, (0..26).collect());
+    assert_eq!(effects, (0..25).collect());
 }
 
 /// A resource is made, connects, loses its peer, many times; with pings in between.

@@ -11,7 +11,7 @@ use std::vec::Vec;
 
 const SECTORS: u64 = 8 * 40;
 
-fn connected_fresh(seed: u64) -> Pair {
+pub(super) fn connected_fresh(seed: u64) -> Pair {
     let mut p = Pair::fresh(seed, SECTORS);
     assert_eq!(p.n[0].connect(false), 1);
     assert_eq!(p.n[1].connect(false), 1);

@@ -128,7 +128,8 @@ impl Node {
                 self.shut_down(s);
                 self.wake(Actor::Receiver, s);
             }
-            Effect::DropNetConfig => {}
+            // One device alone waits for no other.
+            Effect::DropNetConfig | Effect::ReviewDependents => {}
             Effect::ReleaseDisk(vnr) => {
                 self.device(vnr).release = true;
                 self.wake(Actor::Worker, s);

@@ -274,6 +274,7 @@ impl Node {
             }
             Effect::ConnChanged { .. }
             | Effect::CloseEpoch
+            | Effect::ReviewDependents
             | Effect::ResyncPaused { .. }
             | Effect::DropNetConfig
             | Effect::SetReadOnly { .. } => {}
