@@ -4,6 +4,7 @@
 //! A scenario says what any pair of implementations does. It is proven on C at both nodes before
 //! it is asked of ours; where C has a known defect, it says so and C has to fail in just that way.
 
+pub mod adjust;
 pub mod after;
 pub mod checks;
 pub mod crash;
@@ -16,6 +17,7 @@ pub mod metadata;
 pub mod module;
 pub mod netlink;
 pub mod ocf;
+pub mod outputs;
 pub mod packages;
 pub mod powercut;
 pub mod proc;
@@ -153,8 +155,10 @@ pub fn all() -> Vec<Scenario> {
         module::SCENARIOS.as_slice(),
         install::SCENARIOS.as_slice(),
         packages::SCENARIOS.as_slice(),
+        adjust::SCENARIOS.as_slice(),
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
+        outputs::SCENARIOS.as_slice(),
         events::SCENARIOS.as_slice(),
         ocf::SCENARIOS.as_slice(),
         netlink::SCENARIOS.as_slice(),

@@ -49,7 +49,7 @@ const LOAD_KIB: u64 = 8 << 10;
 
 /// Writes each 4 KiB block of the load's area once, at random, with a checksum in it; at a pace
 /// that leaves time for faults.
-fn load(node: &Node) -> Result<crate::node::Job<'_>> {
+pub(super) fn load(node: &Node) -> Result<crate::node::Job<'_>> {
     let fio = format!(
         "exec fio --name=load --filename=/dev/drbd1 --rw=randwrite --bs=4k --size={LOAD_KIB}k \
          --ioengine=libaio --iodepth=8 --direct=1 --verify=crc32c --do_verify=0 \
@@ -61,7 +61,7 @@ fn load(node: &Node) -> Result<crate::node::Job<'_>> {
 }
 
 /// Reads back what a completed [`load`] wrote.
-fn check_load(node: &Node) -> Result<()> {
+pub(super) fn check_load(node: &Node) -> Result<()> {
     node.sh(&format!(
         "fio --name=load --filename=/dev/drbd1 --rw=randwrite --bs=4k --size={LOAD_KIB}k \
          --ioengine=libaio --iodepth=8 --direct=1 --verify=crc32c --verify_only=1 \
