@@ -124,7 +124,9 @@ pub(crate) fn perform(
                 LogEvent::Thaw => Told::Thawed,
             },
         ),
-        Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),
+        Effect::WriteSuperblock { vnr, primary } => {
+            return write_superblock(resource, owner, vnr, primary);
+        }
         Effect::SetAllBits { vnr, report } => {
             let ok = set_all_bits(resource, owner, vnr).is_ok();
             return report.then_some(Event::AllBitsSet { vnr, ok });
@@ -285,10 +287,15 @@ fn each_request(resource: &Arc<Resource>, event: Told) {
 }
 
 #[inline(never)]
-fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
+fn write_superblock(
+    resource: &Arc<Resource>,
+    owner: &Owner,
+    vnr: u16,
+    primary: bool,
+) -> Option<Event> {
     let device = resource.device(vnr)?;
     let local = device.local()?;
-    let superblock = owner.core.volume(vnr)?.disk?.superblock;
+    let superblock = owner.core.volume(vnr)?.disk?.to_write(primary);
     if local.write_superblock(&superblock).is_err() {
         log!(Level::Error, **resource, "meta data update failed!");
         return Some(Event::DiskError {

@@ -297,8 +297,14 @@ pub enum Effect {
     CloseEpoch,
     /// Let this happen to every request of the transfer log.
     Requests(LogEvent),
-    /// Write the superblock of the volume, durably.
-    WriteSuperblock(u16),
+    /// Write the superblock of the volume, durably ([`super::volume::DiskData::to_write`]).
+    WriteSuperblock {
+        /// The volume.
+        vnr: u16,
+        /// The mark of a Primary stays: what clears it comes later in this event, after the
+        /// bitmap.
+        primary: bool,
+    },
     /// Set all bits and write them, protected by the full-sync flag; then
     /// [`Event::AllBitsSet`] if `report`.
     SetAllBits {

@@ -227,9 +227,9 @@ impl Node {
                     self.w.bits.entry(vnr).or_default().extend(new);
                 }
             }
-            Effect::WriteSuperblock(vnr) => {
+            Effect::WriteSuperblock { vnr, primary } => {
                 if let Some(d) = self.r.volume(vnr).and_then(|v| v.disk) {
-                    self.disk.get_mut(&vnr).unwrap().superblock = d.superblock;
+                    self.disk.get_mut(&vnr).unwrap().superblock = d.to_write(primary);
                 }
             }
             Effect::StartResync { vnr, side } => {
