@@ -43,11 +43,11 @@ impl WorkItem for Call {
 
     fn run(this: Arc<Self>) {
         let device = this.resource.device(this.vnr);
-        let exit = match (this.helper, &device) {
-            // It is about the connection: there may be more volumes.
-            (HelperCall::FencePeer, _) => call(&this.resource, None, this.helper.as_str()),
-            (_, Some(device)) => call(&this.resource, Some(device), this.helper.as_str()),
-            (_, None) => 0,
+        let exit = match &device {
+            // There may be more volumes.
+            _ if this.helper.is_of_connection() => call(&this.resource, None, this.helper.as_str()),
+            Some(device) => call(&this.resource, Some(device), this.helper.as_str()),
+            None => 0,
         };
         this.resource.feed(Event::HelperDone {
             vnr: this.vnr,

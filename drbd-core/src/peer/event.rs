@@ -144,11 +144,19 @@ pub enum HelperCall {
     AfterResyncTarget,
     /// `fence-peer`, for the resource; the volume is only its first.
     FencePeer,
+    /// `unfence-peer`, likewise.
+    UnfencePeer,
     /// Those of [`crate::state::Helper`].
     Notice(crate::state::Helper),
 }
 
 impl HelperCall {
+    /// Whether it is called for the connection, not for a volume.
+    #[must_use]
+    pub const fn is_of_connection(self) -> bool {
+        matches!(self, Self::FencePeer | Self::UnfencePeer)
+    }
+
     /// The handler's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -157,6 +165,7 @@ impl HelperCall {
             Self::BeforeResync(Side::Target) => "before-resync-target",
             Self::AfterResyncTarget => "after-resync-target",
             Self::FencePeer => "fence-peer",
+            Self::UnfencePeer => "unfence-peer",
             Self::Notice(h) => h.as_str(),
         }
     }

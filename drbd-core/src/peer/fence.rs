@@ -57,6 +57,24 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
     }
 
+    /// A resync as its source is over. When all of the peer's disks are good again, what kept it
+    /// from going on alone may be taken away.
+    pub(super) fn unfence_peer(&self, vnr: u16, d: &mut dyn Driver) {
+        let summary = self.summary();
+        let good = summary.lowest_disk == Disk::UpToDate && summary.lowest_pdsk == Disk::UpToDate;
+        let disk = self
+            .volumes
+            .as_ref()
+            .iter()
+            .find_map(|v| v.disk.filter(|_| v.vnr == vnr));
+        if good && disk.is_some_and(|disk| disk.fencing != Fencing::DontCare) {
+            d.perform(Effect::Help {
+                vnr,
+                helper: HelperCall::UnfencePeer,
+            });
+        }
+    }
+
     /// This node has no say in who is current: I/O that waited for a decision fails.
     fn not_even_consistent(&mut self, d: &mut dyn Driver) {
         let Some(vnr) = self.peek(0).map(|v| v.vnr) else {

@@ -128,7 +128,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 self.give_up(d);
                 return;
             }
-            HelperCall::AfterResyncTarget | HelperCall::Notice(_) => return,
+            HelperCall::AfterResyncTarget | HelperCall::UnfencePeer | HelperCall::Notice(_) => {
+                return
+            }
         };
         let Some(v) = self.vol(i) else { return };
         let vnr = v.vnr;
@@ -298,6 +300,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 vnr,
                 helper: HelperCall::AfterResyncTarget,
             });
+        } else {
+            self.unfence_peer(vnr, d);
         }
     }
 

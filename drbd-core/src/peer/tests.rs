@@ -6,6 +6,7 @@ mod al_promise;
 mod dependency;
 mod errors;
 mod faults;
+mod fencing;
 mod pair;
 mod split;
 mod suspend;

@@ -70,11 +70,12 @@ pub(crate) enum What {
 }
 
 /// What a helper is called in [`What`].
-pub(crate) const HELPERS: [HelperCall; 11] = [
+pub(crate) const HELPERS: [HelperCall; 12] = [
     HelperCall::BeforeResync(drbd_core::peer::Side::Source),
     HelperCall::BeforeResync(drbd_core::peer::Side::Target),
     HelperCall::AfterResyncTarget,
     HelperCall::FencePeer,
+    HelperCall::UnfencePeer,
     HelperCall::Notice(Helper::PriOnInconDegr),
     HelperCall::Notice(Helper::LocalIoError),
     HelperCall::Notice(Helper::InitialSplitBrain),

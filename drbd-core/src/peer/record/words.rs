@@ -83,7 +83,9 @@ by_variant! {
         0 PriOnInconDegr, 1 LocalIoError, 2 InitialSplitBrain, 3 SplitBrain, 4 PriLostAfterSb,
         5 PriLost, 6 OutOfSync,
     }
-    HelperCall { 0 BeforeResync(side), 1 AfterResyncTarget, 2 FencePeer, 3 Notice(helper) }
+    HelperCall {
+        0 BeforeResync(side), 1 AfterResyncTarget, 2 FencePeer, 3 Notice(helper), 4 UnfencePeer,
+    }
     LogEvent {
         0 Resend, 1 RestartFrozenDiskIo, 2 AbortDiskIo, 3 ConnectionLostWhilePending, 4 Thaw,
     }

@@ -7,9 +7,8 @@ extern crate std;
 use super::super::*;
 use super::pair::data::Block;
 use super::pair::Pair;
-use crate::state::{Conn, Disk, Fencing, Role};
+use crate::state::{Conn, Disk, Role};
 use crate::wire::ProtocolVersion;
-use std::vec::Vec;
 
 const SECTORS: u64 = 8 * 6;
 
@@ -295,68 +294,5 @@ fn nodes_without_disks_connect_and_follow_each_other() {
             }
         }
         all_is_well(&p, "attach on both", 0);
-    }
-}
-
-fn fenced_mirror(fencing: Fencing, exit: u8) -> Pair {
-    let mut p = Pair::new(7);
-    for n in &mut p.n {
-        n.fencing = fencing;
-        n.w.fence_exit = exit;
-        n.add_volume(0);
-        n.create_md(0, SECTORS);
-        assert_eq!(n.attach(0, SECTORS), Some(101));
-        n.connect(false);
-    }
-    p.settle();
-    p.n[0].admin(Command::Primary {
-        vnr: 0,
-        force: true,
-    });
-    p.settle();
-    p
-}
-
-#[test]
-fn a_cut_off_primary_fences_its_peer_before_it_goes_on() {
-    let mut p = fenced_mirror(Fencing::ResourceAndStonith, 7);
-    let before = p.n[0].r.volumes[0].uuids().unwrap().current;
-    p.linked = false;
-    p.n[0].feed(Event::LinkBroken(Conn::NetworkFailure));
-    let s = p.n[0].s();
-    assert!(s.susp_fen && s.pdsk == Disk::DUnknown, "I43: {s}");
-    assert_eq!(p.n[0].r.volumes[0].uuids().unwrap().current, before);
-    p.n[0].closed();
-    let s = p.n[0].s();
-    assert!(!s.susp_fen && s.pdsk == Disk::Outdated, "{s}");
-    assert_ne!(p.n[0].r.volumes[0].uuids().unwrap().current, before);
-    assert_eq!(p.n[0].w.lost_requests, 1);
-}
-
-#[test]
-fn a_promotion_without_connection_asks_the_fencing_helper() {
-    // 4: the peer is outdated; 5: it is down; 6: it is Primary; 1: the helper is broken.
-    for (exit, good) in [(4, true), (5, true), (6, false), (1, false)] {
-        let mut p = fenced_mirror(Fencing::ResourceOnly, exit);
-        p.n[0].admin(Command::Secondary(0));
-        p.settle();
-        p.linked = false;
-        p.n[1].feed(Event::LinkBroken(Conn::NetworkFailure));
-        p.n[1].closed();
-        let answers: Vec<i32> = {
-            p.n[1].admin(Command::Primary {
-                vnr: 0,
-                force: false,
-            });
-            p.n[1].w.answers.clone()
-        };
-        assert_eq!(answers.last() == Some(&1), good, "{exit}: {answers:?}");
-        assert_eq!(p.n[1].s().role == Role::Primary, good, "{exit}");
-        assert_eq!(
-            p.n[1].s().disk == Disk::Outdated,
-            exit == 6,
-            "{}",
-            p.n[1].show()
-        );
     }
 }

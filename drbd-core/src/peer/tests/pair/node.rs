@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(crate) helped: Vec<&'static str>,
     /// Exit code of `fence-peer`.
     pub(crate) fence_exit: u8,
+    /// `fence-peer` does not end by itself.
+    pub(crate) fence_held: bool,
     seed: u64,
     now: u64,
 }
@@ -254,16 +256,18 @@ impl Node {
                 self.w.bits.remove(&vnr);
             }
             Effect::Help { vnr, helper } => {
-                if let HelperCall::Notice(_) = helper {
+                if let HelperCall::Notice(_) | HelperCall::UnfencePeer = helper {
                     self.w.helped.push(helper.as_str());
                 }
                 let exit = match helper {
                     HelperCall::FencePeer => self.w.fence_exit,
                     _ => 0,
                 };
-                self.w
-                    .todo
-                    .push_back(Event::HelperDone { vnr, helper, exit });
+                if helper != HelperCall::FencePeer || !self.w.fence_held {
+                    self.w
+                        .todo
+                        .push_back(Event::HelperDone { vnr, helper, exit });
+                }
             }
             Effect::AdminDone(code) => self.w.answers.push(code),
             Effect::Log(_, line) => self.w.log.push(line),
