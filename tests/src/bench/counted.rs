@@ -17,9 +17,6 @@ use crate::machine::{Clock, Hardware};
 use crate::node::Node;
 use crate::stack::{Build, Stack};
 
-/// Bytes of each RAM disk, in MiB.
-const DISK_MIB: u32 = 64;
-
 /// Loads of a replicated device.
 const WRITES: [Load; 3] = [
     Load::new(Operation::Write4K, 1),
@@ -30,6 +27,11 @@ const OTHERS: [Load; 3] = [
     Load::new(Operation::Read4K, 1),
     Load::new(Operation::Read4K, 16),
     Load::new(Operation::Write1M, 4),
+];
+/// Loads whose extents are mostly not in the activity log.
+const COLD: [Load; 2] = [
+    Load::new(Operation::Write4K, 1),
+    Load::new(Operation::Write4K, 16),
 ];
 
 /// What one stack needs, load by load.
@@ -53,7 +55,7 @@ pub fn measure(stack: Stack, build: &Build, folder: &Path, filter: &[String]) ->
     let Some(node) = lab.nodes().first() else {
         return Ok(Vec::new());
     };
-    ends::set_up(node, DISK_MIB)?;
+    ends::set_up(node, ends::WARM)?;
     let mut rows = Vec::new();
     for protocol in ['C', 'B', 'A'] {
         let wanted: Vec<(String, Load)> = WRITES
@@ -77,6 +79,19 @@ pub fn measure(stack: Stack, build: &Build, folder: &Path, filter: &[String]) ->
         if selected(&name, filter) {
             rows.push(row(node, name, load)?);
         }
+    }
+    let cold: Vec<(String, Load)> = COLD
+        .iter()
+        .map(|load| (format!("{load}, cold extents"), *load))
+        .filter(|(name, _)| selected(name, filter))
+        .collect();
+    if !cold.is_empty() {
+        ends::tear_down(node)?;
+        ends::set_up(node, ends::COLD)?;
+        for (name, load) in cold {
+            rows.push(row(node, name, load)?);
+        }
+        ends::verify(node)?;
     }
     node.complete_log()?;
     node.is_well()?;

@@ -13,6 +13,33 @@ pub const DEVICE: &str = "/dev/drbd1";
 /// A RAM disk that no end uses.
 pub const RAW: &str = "/dev/ram2";
 
+/// How large the RAM disks are, and how much of them the activity log has slots for.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// MiB of each.
+    mib: u32,
+    /// Slots of the log, for 4 MiB each.
+    al_extents: u32,
+    /// The disks have their pages before the first write.
+    filled: bool,
+}
+
+/// All blocks fit into the log, so that it is not written when it is warm.
+pub const WARM: Shape = Shape {
+    mib: 64,
+    al_extents: 1237,
+    filled: true,
+};
+
+/// Ten times what the least log has slots for: nine of ten writes go to an extent that is not in
+/// it, so that another one is evicted and a transaction is written.
+pub const COLD: Shape = Shape {
+    mib: 10 * 67 * 4,
+    al_extents: 67,
+    // They would not fit into memory.
+    filled: false,
+};
+
 /// One end of the two.
 struct End {
     name: &'static str,
@@ -50,16 +77,20 @@ impl End {
 const NET: &str = "--max-buffers=8000 --max-epoch-size=8000 --timeout=60 --ping-timeout=60 \
                    --ping-int=10 --connect-int=3";
 
-/// Sets both ends up and waits until they are in sync: `here` is Primary.
+/// Sets both ends up, in sync: `here` is Primary.
 ///
 /// # Errors
 /// When a command fails or the ends do not come together.
-pub fn set_up(node: &Node, mib: u32) -> Result<()> {
+pub fn set_up(node: &Node, shape: Shape) -> Result<()> {
+    let Shape {
+        mib, al_extents, ..
+    } = shape;
     node.sh(&format!("modprobe brd rd_nr=3 rd_size={}", mib << 10))?;
-    // Its pages are there from the first write on.
-    node.sh(&format!(
-        "for d in 0 1 2; do dd if=/dev/zero of=/dev/ram$d bs=1M count={mib} 2>/dev/null; done"
-    ))?;
+    if shape.filled {
+        node.sh(&format!(
+            "for d in 0 1 2; do dd if=/dev/zero of=/dev/ram$d bs=1M count={mib} 2>/dev/null; done"
+        ))?;
+    }
     match node.stack().module {
         // No helper knows this configuration: it is in no file.
         Implementation::C => {
@@ -72,11 +103,10 @@ pub fn set_up(node: &Node, mib: u32) -> Result<()> {
     load_module(node)?;
     for end in [HERE, THERE] {
         let (name, minor, disk) = (end.name, end.minor, end.disk);
-        // All blocks fit into the activity log, so that it is not written when it is warm.
         node.sh(&format!(
             "drbdmeta --force {minor} v08 {disk} internal create-md >/dev/null 2>&1 && \
              drbdsetup new-resource {name} && drbdsetup new-minor {name} {minor} 0 && \
-             drbdsetup attach {minor} {disk} {disk} internal --al-extents=1237 \
+             drbdsetup attach {minor} {disk} {disk} internal --al-extents={al_extents} \
              --c-plan-ahead=0 --resync-rate=1000000"
         ))?;
     }
@@ -88,8 +118,23 @@ pub fn set_up(node: &Node, mib: u32) -> Result<()> {
         ))?;
     }
     node.wait_drbd(1, "cs:Connected")?;
-    node.sh("drbdsetup primary 1 --force")?;
-    in_sync(node)
+    // Both disks are zeros.
+    node.sh("drbdsetup new-current-uuid 1 --clear-bitmap")?;
+    in_sync(node)?;
+    node.sh("drbdsetup primary 1").map(|_| ())
+}
+
+/// Removes both ends, their disks and the module.
+///
+/// # Errors
+/// When a command fails.
+pub fn tear_down(node: &Node) -> Result<()> {
+    node.sh("udevadm settle; drbdsetup secondary 1")?;
+    for end in [HERE, THERE] {
+        node.sh(&format!("drbdsetup down {}", end.name))?;
+    }
+    node.sh("udevadm settle; rmmod drbd && rmmod brd")
+        .map(|_| ())
 }
 
 fn in_sync(node: &Node) -> Result<()> {
