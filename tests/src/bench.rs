@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::stack::{Build, Stack};
 
 pub mod counted;
-pub mod crashed;
 pub mod ends;
 pub mod load;
 pub mod wall;
@@ -82,9 +81,6 @@ pub fn run(plan: &Plan) -> Result<bool> {
         let rates = each(wall::measure)?;
         println!("Per second of wall-clock time, between two machines (not gated):\n");
         println!("{}", table(&plan.stacks, &rates));
-        let durations = each(crashed::measure)?;
-        println!("Time by wall clock (not gated):\n");
-        println!("{}", table(&plan.stacks, &durations));
     }
     Ok(held)
 }
