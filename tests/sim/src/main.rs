@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! drbd-sim [--steps N] [--from TEXT]   runs until N steps are made; seeds follow from TEXT
-//! drbd-sim --seed N                    one run, and its trace if something is wrong
+//! drbd-sim --words N                   the same from TEXT0 to TEXTN, in short
+//! drbd-sim --seed N [--tail LINES]     one run, and its trace if something is wrong
 //! drbd-sim --mutations                 the deliberate bugs that have a bound are found within it
 //! drbd-sim --mutations --steps N       every deliberate bug has to be found within N steps
 //! drbd-sim --mutation NAME             one of them
@@ -30,10 +31,14 @@ mod world;
 use bug::Bug;
 use std::process::ExitCode;
 
+/// Unless `--steps` says something else.
+const STEPS: u64 = 1_000_000;
+
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let mut steps = None;
     let mut from = String::new();
+    let mut tail = run::TAIL;
     let mut todo = Todo::Runs;
     while let Some(arg) = args.next() {
         let mut value = || args.next().unwrap_or_default();
@@ -43,9 +48,17 @@ fn main() -> ExitCode {
                 Err(_) => return usage("--steps wants a number"),
             },
             "--from" => from = value(),
+            "--tail" => match value().parse() {
+                Ok(n) => tail = n,
+                Err(_) => return usage("--tail wants a number"),
+            },
             "--seed" => match value().parse() {
                 Ok(seed) => todo = Todo::Seed(seed),
                 Err(_) => return usage("--seed wants a number"),
+            },
+            "--words" => match value().parse() {
+                Ok(n) => todo = Todo::Words(n),
+                Err(_) => return usage("--words wants a number"),
             },
             "--mutations" => todo = Todo::Mutations(Bug::ALL.to_vec()),
             "--mutation" => match Bug::named(&value()) {
@@ -57,8 +70,9 @@ fn main() -> ExitCode {
         }
     }
     let fine = match todo {
-        Todo::Runs => run::many(&from, steps.unwrap_or(1_000_000)),
-        Todo::Seed(seed) => run::one(seed),
+        Todo::Runs => run::many(&from, steps.unwrap_or(STEPS), tail),
+        Todo::Words(n) => run::words(&from, n, steps.unwrap_or(STEPS)),
+        Todo::Seed(seed) => run::one(seed, tail),
         Todo::Mutations(bugs) => run::mutations(&bugs, &from, steps),
         Todo::Invariants => {
             check::list::print();
@@ -74,6 +88,7 @@ fn main() -> ExitCode {
 
 enum Todo {
     Runs,
+    Words(u64),
     Seed(u64),
     Mutations(Vec<Bug>),
     Invariants,
@@ -81,7 +96,8 @@ enum Todo {
 
 fn usage(what: &str) -> ExitCode {
     eprintln!(
-        "drbd-sim: {what}\nusage: drbd-sim [--steps N] [--from TEXT] | --seed N | \
+        "drbd-sim: {what}\nusage: drbd-sim [--steps N] [--from TEXT] [--words N] | \
+         --seed N [--tail LINES] | \
          --mutations | --mutation NAME | --invariants"
     );
     ExitCode::from(2)

@@ -9,7 +9,7 @@ use crate::world::{self, Report};
 use std::collections::BTreeMap;
 
 /// Lines of a trace that are shown.
-const TAIL: usize = 120;
+pub(crate) const TAIL: usize = 120;
 /// How often a smaller script is tried.
 const TRIES: usize = 400;
 
@@ -19,8 +19,27 @@ fn number_of(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, hash)
 }
 
-/// Runs until so many steps are made. `false`: something was found.
-pub(crate) fn many(from: &str, steps: u64) -> bool {
+/// Runs until so many steps are made. `false`: something was found, and is made small.
+pub(crate) fn many(from: &str, steps: u64, tail: usize) -> bool {
+    match until_found(from, steps) {
+        None => true,
+        Some((setup, kind)) => {
+            shrink(&setup, &kind, tail);
+            false
+        }
+    }
+}
+
+/// The same from many words; says only what was found from each.
+pub(crate) fn words(from: &str, count: u64, steps: u64) -> bool {
+    let found = (0..count).filter(|nr| until_found(&format!("{from}{nr}"), steps).is_some());
+    let found = found.count();
+    println!("{found} of {count} words have found something");
+    found == 0
+}
+
+/// Runs until so many steps are made, or something is found.
+fn until_found(from: &str, steps: u64) -> Option<(Setup, String)> {
     let mut seeds = Rng::new(number_of(from));
     let (mut done, mut runs, mut acks) = (0, 0, 0);
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
@@ -35,8 +54,7 @@ pub(crate) fn many(from: &str, steps: u64) -> bool {
         }
         if let Some((name, what)) = report.fault {
             println!("seed {seed}: {name}: {what}");
-            shrink(&setup, name);
-            return false;
+            return Some((setup, kind_of(name, &what)));
         }
     }
     let seen: Vec<String> = seen
@@ -47,11 +65,11 @@ pub(crate) fn many(from: &str, steps: u64) -> bool {
         "{done} steps in {runs} runs: {acks} writes acknowledged; {}",
         seen.join(", ")
     );
-    true
+    None
 }
 
 /// One run. `false`: something was found; its trace is shown.
-pub(crate) fn one(seed: u64) -> bool {
+pub(crate) fn one(seed: u64, tail: usize) -> bool {
     let setup = Setup::new(seed);
     let report = world::play(setup.clone(), script::of(&setup), None, true);
     let Some((name, what)) = &report.fault else {
@@ -59,16 +77,23 @@ pub(crate) fn one(seed: u64) -> bool {
         return true;
     };
     println!("seed {seed}: {name}: {what}");
-    shrink(&setup, name);
+    shrink(&setup, &kind_of(name, what), tail);
     false
 }
 
-fn fails(report: &Report, name: &str) -> bool {
-    report.fault.as_ref().is_some_and(|(n, _)| *n == name)
+/// The invariant and the sentence, without the numbers in it.
+fn kind_of(name: &str, what: &str) -> String {
+    let words = what.chars().filter(|c| !c.is_ascii_digit()).take(80);
+    words.fold(format!("{name}: "), |kind, c| kind + &c.to_string())
 }
 
-/// Leaves out lines of the script as long as the same invariant fails, and shows what is left.
-fn shrink(setup: &Setup, name: &str) {
+fn fails(report: &Report, kind: &str) -> bool {
+    let fault = report.fault.as_ref();
+    fault.is_some_and(|(name, what)| kind_of(name, what) == kind)
+}
+
+/// Leaves out lines of the script as long as the same is found, and shows what is left.
+fn shrink(setup: &Setup, kind: &str, tail: usize) {
     let mut lines = script::of(setup);
     let before = lines.len();
     let (mut piece, mut tries) = (lines.len() / 2, 0);
@@ -80,7 +105,7 @@ fn shrink(setup: &Setup, name: &str) {
             tries += 1;
             if fails(
                 &world::play(setup.clone(), without.clone(), None, false),
-                name,
+                kind,
             ) {
                 lines = without;
             } else {
@@ -98,7 +123,7 @@ fn shrink(setup: &Setup, name: &str) {
     for (time, action) in &lines {
         println!("{time:>9} {action:?}");
     }
-    let skip = report.trace.len().saturating_sub(TAIL);
+    let skip = report.trace.len().saturating_sub(tail);
     println!("the end of the trace ({} steps):", report.steps);
     for line in &report.trace[skip..] {
         println!("{line}");
