@@ -86,6 +86,9 @@ impl Answers<'_> {
             while let Some(reply) = link.next_reply() {
                 self.reply(reply)?;
             }
+            if link.held_in_vain.swap(false, Ordering::AcqRel) {
+                peer_io::fail_held(link);
+            }
             link.take_acks(&mut acks);
             for ack in acks.iter() {
                 self.quick_ack(ack)?;
@@ -131,7 +134,11 @@ impl Answers<'_> {
                     // In every protocol.
                     kind = Some(AckKind::Neg);
                     device.mark_out_of_sync(bio.sector, bio.bytes);
-                } else if ack.write() && may_set_in_sync && self.syncing(&device) {
+                } else if ack.write()
+                    && may_set_in_sync
+                    && self.syncing(&device)
+                    && bio.is_of_this_era()
+                {
                     kind = Some(AckKind::RsWrite);
                     device.mark_in_sync(bio.sector, bio.bytes);
                 }
@@ -151,7 +158,7 @@ impl Answers<'_> {
                 };
                 if failed {
                     crate::resync::note_failed(&device, bio.sector, bio.bytes);
-                } else {
+                } else if bio.is_of_this_era() {
                     device.mark_in_sync(bio.sector, bio.bytes);
                 }
                 self.ack(kind, &bio)?;

@@ -132,6 +132,10 @@ pub(crate) struct Device {
     errors: AtomicU32,
     /// Requests that the disk has failed and that have not heard of it.
     failed_writes: AtomicU32,
+    /// The owner is to hear when no request is under way any more.
+    draining: AtomicBool,
+    /// Counts how often the copies have parted.
+    era: AtomicU32,
     /// Woken when local I/O ends.
     #[pin]
     pub(crate) idle: WaitQueue,
@@ -283,6 +287,7 @@ impl WorkItem<0> for Device {
     fn run(this: Arc<Self>) {
         this.report_errors();
         this.end_failed_writes();
+        this.report_drained();
         crate::resync::retry_parked(&this);
         for bio in this.failed_reads.take_all() {
             this.retry_read(bio);
@@ -324,6 +329,8 @@ impl Device {
                 verify <- new_spinlock_irq!(crate::verify::State::default(), "drbd_verify"),
                 errors: AtomicU32::new(0),
                 failed_writes: AtomicU32::new(0),
+                draining: AtomicBool::new(false),
+                era: AtomicU32::new(0),
                 idle <- new_wait_queue!("drbd_idle"),
                 face <- new_spinlock_irq!(Face::default(), "drbd_face"),
                 work <- new_work!("drbd_device"),
@@ -541,6 +548,42 @@ impl Device {
         let _ = crate::io_queue().enqueue::<_, 2>(self.clone());
     }
 
+    /// The copies may differ from now on: what the peer has sent before is of another era.
+    pub(crate) fn copies_part(&self) {
+        self.era.fetch_add(1, Ordering::SeqCst);
+        if let Some(link) = self.resource.link() {
+            link.fail_held();
+        }
+    }
+
+    /// Counts how often [`Device::copies_part`] was called. Any context.
+    pub(crate) fn era(&self) -> u32 {
+        self.era.load(Ordering::SeqCst)
+    }
+
+    /// Requests that are not answered, or that the peer may not have made stable.
+    pub(crate) fn open_requests(&self) -> u32 {
+        let table = self.resource.plane.table();
+        let here = |slot: &SlotId| table.subject(*slot).is_some_and(|s| s.volume == self.vnr);
+        let more = |n: u32, _| n.saturating_add(1);
+        table.in_use().filter(here).fold(0, more)
+    }
+
+    /// Tells the owner when no request is under way any more.
+    pub(crate) fn report_when_drained(self: &Arc<Self>) {
+        // Whoever gives a slot back looks at this afterwards.
+        self.draining.store(true, Ordering::SeqCst);
+        self.kick();
+    }
+
+    fn report_drained(&self) {
+        if self.draining.load(Ordering::SeqCst) && self.open_requests() == 0 {
+            self.draining.store(false, Ordering::SeqCst);
+            let drained = drbd_core::peer::Event::Drained(self.vnr);
+            self.resource.feed(drained);
+        }
+    }
+
     /// Notes a failure of the local disk, for the owner. Any context; needs [`Device::kick`].
     pub(crate) fn local_error(&self, write: bool) {
         self.errors
@@ -643,6 +686,9 @@ impl Device {
             let refs = plane.take_refs(slot);
             self.give_back(slot);
             self.uncover(refs);
+            if self.draining.load(Ordering::SeqCst) {
+                self.kick();
+            }
         }
     }
 

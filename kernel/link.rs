@@ -90,6 +90,8 @@ pub(crate) struct Link {
     pub(crate) read: LList<OwnedBio<PeerIo>, 0>,
     /// Writes of the peer that wait for an earlier epoch.
     pub(crate) held: LList<OwnedBio<PeerIo>, 0>,
+    /// Some of them are of an era that is over.
+    pub(crate) held_in_vain: AtomicBool,
     /// Flushes for the peer's writes.
     pub(crate) flushes: Flushes,
     /// I/O for the peer that exists.
@@ -142,6 +144,7 @@ impl Link {
                 done: LList::new(),
                 read: LList::new(),
                 held: LList::new(),
+                held_in_vain: AtomicBool::new(false),
                 flushes: Flushes::default(),
                 active: AtomicU32::new(0),
                 bytes: AtomicU64::new(0),
@@ -240,6 +243,13 @@ impl Link {
     pub(crate) fn write_packet(&self, packet: &Packet<'_>) -> Result {
         let _writer = self.writer.lock();
         send_packet(&self.meta, packet, &self.agreed)
+    }
+
+    /// Has writes fail that are of an era that is over. Any context.
+    pub(crate) fn fail_held(&self) {
+        self.held_in_vain.store(true, Ordering::Release);
+        self.reply_news.store(true, Ordering::Release);
+        self.answers.wake_all();
     }
 
     /// Takes the next packet that was queued for the meta socket.

@@ -99,6 +99,8 @@ pub(crate) struct PeerIo {
     pub(crate) digest: Option<KBox<Digest>>,
     /// Its extents in the activity log, if the peer keeps no copy.
     pub(crate) refs: Refs,
+    /// When it came, by [`Device::era`].
+    pub(crate) era: u32,
     /// It failed.
     failed: AtomicBool,
 }
@@ -116,6 +118,7 @@ impl PeerIo {
         block_id: BlockId,
     ) -> Self {
         over.io_begins(bytes);
+        let era = device.era();
         Self {
             link: llist::Link::new(),
             device,
@@ -127,8 +130,14 @@ impl PeerIo {
             tickets: [0; 2],
             digest: None,
             refs: Refs::NONE,
+            era,
             failed: AtomicBool::new(false),
         }
+    }
+
+    /// The copies have not parted since it came.
+    pub(crate) fn is_of_this_era(&self) -> bool {
+        self.era == self.device.era()
     }
 
     /// Whether it failed.
@@ -238,7 +247,7 @@ pub(crate) fn submit_write(bio: OwnedBio<PeerIo>) {
     };
     let device = bio.device.clone();
     // None if the disk is being given back: it was flushed for the last time, or soon will be.
-    let Some(local) = device.local_io() else {
+    let Some(local) = device.local_io().filter(|_| bio.is_of_this_era()) else {
         bio.fail();
         pass_on(bio);
         return;
@@ -302,6 +311,25 @@ fn finish_epochs(resource: &Arc<Resource>, link: &Arc<Link>) {
     }
 }
 
+/// A write of the epoch that is open goes to the disk, or waits for an earlier epoch. For the
+/// receiver: only that thread closes epochs, so it is still the one the write was read in.
+pub(crate) fn join_epoch(link: &Arc<Link>, bio: OwnedBio<PeerIo>) {
+    let (device, era) = (bio.device.clone(), bio.era);
+    // Held under the mutex: a release that comes later finds it.
+    let mut epochs = link.epochs.lock();
+    let (_, now) = epochs.join();
+    if now {
+        drop(epochs);
+        submit_write(bio);
+        return;
+    }
+    let _ = link.held.push(bio);
+    drop(epochs);
+    if era != device.era() {
+        link.fail_held();
+    }
+}
+
 /// Writes of this epoch may go to the disk now.
 pub(crate) fn release(link: &Arc<Link>, id: PeerEpochId) {
     for bio in link.held.take_all() {
@@ -310,6 +338,19 @@ pub(crate) fn release(link: &Arc<Link>, id: PeerEpochId) {
             _ => {
                 let _ = link.held.push(bio);
             }
+        }
+    }
+}
+
+/// The copies have parted: writes from before that wait for an earlier epoch fail now. The peer
+/// marks them before the copies are compared again. For the ack sender.
+pub(crate) fn fail_held(link: &Arc<Link>) {
+    for bio in link.held.take_all() {
+        if bio.is_of_this_era() {
+            let _ = link.held.push(bio);
+        } else {
+            bio.fail();
+            pass_on(bio);
         }
     }
 }

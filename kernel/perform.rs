@@ -64,6 +64,10 @@ impl Driver for Buffer<'_> {
             .map_or(0, |d| d.opens.load(Ordering::SeqCst))
     }
 
+    fn open_requests(&self, vnr: u16) -> u32 {
+        self.resource.device(vnr).map_or(0, |d| d.open_requests())
+    }
+
     fn bits_set(&self, vnr: u16) -> u64 {
         self.resource
             .device(vnr)
@@ -116,6 +120,7 @@ pub(crate) fn perform(
         Effect::CloseEpoch => resource.close_open_epoch(),
         Effect::Requests(event) => each_request(
             resource,
+            None,
             match event {
                 LogEvent::ConnectionLostWhilePending | LogEvent::AbortDiskIo => {
                     Told::ConnectionLost
@@ -124,6 +129,12 @@ pub(crate) fn perform(
                 LogEvent::Thaw => Told::Thawed,
             },
         ),
+        Effect::CopiesPart { vnr, own } => {
+            if let Some(device) = resource.device(vnr).filter(|_| own) {
+                device.copies_part();
+            }
+            each_request(resource, Some(vnr), Told::CopiesPart { own });
+        }
         Effect::WriteSuperblock { vnr, primary } => {
             return write_superblock(resource, owner, vnr, primary);
         }
@@ -184,6 +195,11 @@ pub(crate) fn perform(
         Effect::ReleaseDisk(vnr) => {
             if let Some(device) = resource.device(vnr) {
                 device.report_when_idle();
+            }
+        }
+        Effect::Drain(vnr) => {
+            if let Some(device) = resource.device(vnr) {
+                device.report_when_drained();
             }
         }
         Effect::DestroyDisk(vnr) => {
@@ -274,12 +290,15 @@ pub(crate) fn forget_link(resource: &Arc<Resource>) {
 }
 
 #[inline(never)]
-fn each_request(resource: &Arc<Resource>, event: Told) {
+fn each_request(resource: &Arc<Resource>, vnr: Option<u16>, event: Told) {
     let table = resource.plane.table();
     for slot in table.in_use() {
         let Some(subject) = table.subject(slot) else {
             continue;
         };
+        if vnr.is_some_and(|vnr| vnr != subject.volume) {
+            continue;
+        }
         if let Some(device) = resource.device(subject.volume) {
             device.request_event(slot, event);
         }
@@ -341,10 +360,11 @@ fn set_size(
     owner: &Owner,
     device: &Arc<Device>,
     sectors: u64,
-    on_disk: u64,
+    on_disk: Option<u64>,
     set_new: bool,
 ) -> Result {
-    if let Some(local) = device.local() {
+    // Without a size on disk, a backing device that is there is still being attached.
+    if let (Some(local), Some(on_disk)) = (device.local(), on_disk) {
         let bits = match device.bits() {
             Some(old) => old.resized(sectors, set_new)?,
             None if on_disk == sectors => local.read_bitmap(sectors)?,

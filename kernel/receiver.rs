@@ -530,16 +530,7 @@ impl Receiver<'_> {
             self.cover(&device, &mut bio)?;
         }
         self.take_range(&device, &mut bio, Work::PeerWrite)?;
-        // Only this thread closes epochs, so it is still the one that is open. Held under the
-        // mutex: a release that comes later finds it.
-        let mut epochs = self.link.epochs.lock();
-        let (_, now) = epochs.join();
-        if now {
-            drop(epochs);
-            peer_io::submit_write(bio);
-        } else {
-            let _ = self.link.held.push(bio);
-        }
+        peer_io::join_epoch(self.link, bio);
         Ok(())
     }
 
@@ -568,6 +559,8 @@ impl Receiver<'_> {
         let digest = u32::from(self.context.digest_size);
         self.drain(data.range.size().saturating_add(digest), buffer)?;
         self.link.epochs.lock().count_only();
+        // A disk that is being attached does not have it.
+        device.mark_out_of_sync(data.range.sector(), data.range.size());
         self.link.cannot(device, &data.range, data.block_id);
         Ok(())
     }

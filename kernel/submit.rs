@@ -220,15 +220,10 @@ impl Device {
             bytes: bio.bytes(),
             volume: self.vnr,
         };
-        let mut word = ReqWord::write(local.is_some(), remote);
-        if policy.makes_equal() && local.is_some() {
-            let marked = |bits: Arc<crate::bitmap::Bits>| {
-                bits.weight() > 0 && bits.count(subject.sector, subject.bytes) > 0
-            };
-            if self.bits().is_some_and(marked) {
-                word = word.healing();
-            }
-        }
+        let marked = |bits: Arc<crate::bitmap::Bits>| {
+            bits.weight() > 0 && bits.count(subject.sector, subject.bytes) > 0
+        };
+        let word = policy.admit_write(local.is_some(), || self.bits().is_some_and(marked));
         let Some(slot) = plane.admit(subject, word, tickets, refs) else {
             self.release_range(tickets);
             self.uncover(refs);

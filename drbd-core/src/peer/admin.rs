@@ -44,6 +44,8 @@ pub(super) enum Phase {
     Ping,
     /// The helper `fence-peer` runs.
     Fencing,
+    /// Before a demotion: requests are under way.
+    Drain,
 }
 
 /// What the command wants.
@@ -85,7 +87,7 @@ pub(super) enum Goal {
 
 impl Goal {
     /// The volume it is about; `None`: the connection.
-    const fn volume(&self) -> Option<u16> {
+    pub(super) const fn volume(&self) -> Option<u16> {
         match *self {
             Self::Disconnect(_) => None,
             Self::Role { vnr, .. }
@@ -285,9 +287,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             Phase::Settle => return self.settle(job.goal, d),
             Phase::Ping => return self.pinged(d),
             Phase::Fencing => return false,
+            Phase::Drain => return self.drained(d),
             Phase::Ask => {
                 if let Goal::Attach { vnr, disk } = job.goal {
-                    return self.drive_attach(vnr, disk, d);
+                    return self.drive_attach(vnr, disk, false, d);
                 }
                 match self.ask_for(&job, d) {
                     Progress::Asked => {
@@ -506,7 +509,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 continue;
             }
             if self.peek(i).is_some_and(|v| v.disk.is_some()) {
-                self.new_current_uuid(i, d);
+                self.make_owed_uuid(i, d);
             } else {
                 let random = d.random();
                 if let Some(v) = self.vol(i) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A disk comes, and goes when it fails (docs/states.md, "Admin commands": attach).
 
-use super::admin::code;
+use super::admin::{code, Phase};
 use super::event::{DiskErrorKind, Driver, Effect, LogLine, OnIoError, UuidNews};
 use super::machine::Resource;
 use super::volume::{DiskData, Volume};
@@ -23,10 +23,26 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.begin_plain(vnr, Change::disk(Disk::Attaching), code::NO_ERROR);
     }
 
-    /// attach, second half, once no parameters are being exchanged. `true`: it moved.
-    pub(super) fn drive_attach(&mut self, vnr: u16, disk: DiskData, d: &mut dyn Driver) -> bool {
+    /// attach, second half, once no parameters are being exchanged; `asked`: a ping has come back,
+    /// or the link is gone. `true`: it moved.
+    pub(super) fn drive_attach(
+        &mut self,
+        vnr: u16,
+        disk: DiskData,
+        asked: bool,
+        d: &mut dyn Driver,
+    ) -> bool {
         if self.state_sent {
             return false;
+        }
+        if self.cstate == Conn::WFReportParams && !asked {
+            // The peer is to see what the last disk did not take before it hears of this one: what
+            // it marks then belongs to the bitmap that it sends.
+            if let Some(job) = &mut self.job {
+                job.phase = Phase::Ping;
+            }
+            self.ping(d);
+            return true;
         }
         self.job = None;
         match self.index_of(vnr) {

@@ -88,6 +88,8 @@ pub enum Event {
     },
     /// Nobody uses the disk any more that [`Effect::ReleaseDisk`] was about.
     DiskIdle(u16),
+    /// No request of the volume is under way any more, as [`Effect::Drain`] asked.
+    Drained(u16),
     /// A helper has ended.
     HelperDone {
         /// The volume it ran for.
@@ -306,6 +308,16 @@ pub enum Effect {
     CloseEpoch,
     /// Let this happen to every request of the transfer log.
     Requests(LogEvent),
+    /// From here on the copies of the volume may differ: a disk has gone. To every request of the
+    /// volume [`CopiesPart`](crate::request::word::Event::CopiesPart) happens. If it was the own
+    /// disk, writes of the peer that are here make no block in sync any more, and those that wait
+    /// for an earlier epoch fail.
+    CopiesPart {
+        /// The volume.
+        vnr: u16,
+        /// The own disk has gone.
+        own: bool,
+    },
     /// Write the superblock of the volume, durably ([`super::volume::DiskData::to_write`]).
     WriteSuperblock {
         /// The volume.
@@ -332,8 +344,9 @@ pub enum Effect {
         vnr: u16,
         /// Sectors.
         sectors: u64,
-        /// The size that the bitmap on disk is for; 0: none was agreed yet.
-        on_disk: u64,
+        /// The size that the bitmap on disk is for; 0: none was agreed yet. `None`: no disk takes
+        /// part, not even one that is being attached, and no bitmap is touched.
+        on_disk: Option<u64>,
         /// Whether new bits start as set.
         set_new: bool,
     },
@@ -370,6 +383,9 @@ pub enum Effect {
     DropNetConfig,
     /// Give the disk back when nobody uses it; then [`Event::DiskIdle`].
     ReleaseDisk(u16),
+    /// Say [`Event::Drained`] when no request of the volume is under way any more: each is
+    /// answered, and stable at the peer or marked out of sync ([`Driver::open_requests`]).
+    Drain(u16),
     /// Close the backing device.
     DestroyDisk(u16),
     /// Run a helper, not waiting for it here; then [`Event::HelperDone`].
@@ -538,6 +554,9 @@ pub trait Driver {
     fn now_ms(&self) -> u64;
     /// How many have the device open.
     fn open_count(&self, vnr: u16) -> u32;
+    /// How many requests of the volume there are that are not answered, or that the peer may not
+    /// have made stable.
+    fn open_requests(&self, vnr: u16) -> u32;
     /// How many bits are set in the volume's bitmap.
     fn bits_set(&self, vnr: u16) -> u64;
     /// How many blocks this node has asked for, as target of a resync, that have not been answered.

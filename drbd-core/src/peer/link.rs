@@ -247,12 +247,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let Some(v) = self.vol(i) else { return };
         v.size = sectors;
         let vnr = v.vnr;
-        let on_disk = v
-            .disk
-            .as_ref()
-            .map_or(0, |disk| disk.superblock.la_size_sect);
+        let on_disk = v.disk.as_ref().map(|disk| disk.superblock.la_size_sect);
         if let Some(disk) = &mut v.disk {
-            disk.dirty |= on_disk != sectors;
+            disk.dirty |= on_disk != Some(sectors);
         }
         d.perform(Effect::SetSize {
             on_disk,

@@ -180,6 +180,11 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 r.must_wait(i, wait, d);
                 Ok(())
             }),
+            Event::Drained(vnr) => self.on_volume(vnr, d, |r, i, d| {
+                // A demotion looks after every event.
+                r.check_finished(i, d);
+                Ok(())
+            }),
             Event::HelperDone { vnr, helper, exit } => self.on_volume(vnr, d, |r, i, d| {
                 r.helper_done(i, helper, exit, d);
                 Ok(())
@@ -421,6 +426,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             new: t.new,
         });
         self.suspension_changed(i, t, d);
+        if let Some(own) = copies_part(&t.old, &t.new) {
+            d.perform(Effect::CopiesPart { vnr, own });
+        }
         for action in actions.iter() {
             self.after_effect(i, vnr, t, action.effect, d);
         }
@@ -503,9 +511,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
                 d.perform(Effect::StopResync(vnr));
             }
-            E::QueueBitmapSend => {
-                self.send(Send::Bitmap(vnr), d);
-            }
+            E::QueueBitmapSend => self.send(Send::Bitmap(vnr), d),
             E::QueueSetAllBits => d.perform(Effect::SetAllBits { vnr, report: true }),
             E::WriteBitmap | E::QueueWriteBitmapCopies => d.perform(Effect::WriteBitmap(vnr)),
             E::SyncMetadata => self.sync_metadata(i, d),
@@ -621,9 +627,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
                 ConnectionEffect::MakeOwedUuids => {
                     for i in 0..self.count() {
-                        if self.peek(i).is_some_and(|v| v.owes_uuid) {
-                            self.new_current_uuid(i, d);
-                        }
+                        self.make_owed_uuid(i, d);
                     }
                 }
                 ConnectionEffect::TransferLog(event) => d.perform(Effect::Requests(event)),
@@ -701,6 +705,15 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
     }
 
+    /// A new generation that is owed begins, unless another one has begun since.
+    pub(super) fn make_owed_uuid(&mut self, i: usize, d: &mut dyn Driver) {
+        let Some(v) = self.vol(i) else { return };
+        let owed = core::mem::take(&mut v.owes_uuid);
+        if owed && v.needs_generation() {
+            self.new_current_uuid(i, d);
+        }
+    }
+
     /// A new generation begins on this node: the old current UUID goes to the bitmap slot. Durable
     /// before anything later is done.
     pub(super) fn new_current_uuid(&mut self, i: usize, d: &mut dyn Driver) {
@@ -723,5 +736,16 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             LogLine::Uuids(super::event::UuidNews::NewCurrent, u),
         ));
         self.sync_metadata(i, d);
+    }
+}
+
+/// A disk goes with this change: from here on the two copies may differ, and what was under way
+/// before does not make them equal. `Some(true)`: it is the own one.
+fn copies_part(old: &DeviceState, new: &DeviceState) -> Option<bool> {
+    let goes = |old: Disk, new: Disk| old >= Disk::Inconsistent && new < Disk::Inconsistent;
+    if goes(old.disk, new.disk) {
+        Some(true)
+    } else {
+        goes(old.pdsk, new.pdsk).then_some(false)
     }
 }

@@ -160,6 +160,12 @@ impl<D: Deck> Driver for Asking<'_, D> {
         n
     }
 
+    fn open_requests(&self, vnr: u16) -> u32 {
+        let n = self.driver.open_requests(vnr);
+        self.note(Answer::OpenRequests(vnr, n));
+        n
+    }
+
     fn bits_set(&self, vnr: u16) -> u64 {
         let n = self.driver.bits_set(vnr);
         self.note(Answer::BitsSet(vnr, n));

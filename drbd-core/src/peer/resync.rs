@@ -16,7 +16,7 @@
 use super::event::{Driver, Effect, HelperCall, LogLine, Send, UuidNews};
 use super::machine::{Resource, Step};
 use super::state_packet::peer_set;
-use super::volume::Volume;
+use super::volume::{Ending, Volume};
 use crate::meta::BLOCK_SIZE;
 use crate::state::resync::{self, Before, End, Side};
 use crate::state::{after_full_sync_set, Change, Conn, Disk, FullSyncStep, Mode, Role};
@@ -242,14 +242,20 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let mine = v.state.conn == Conn::SyncTarget
             || (v.state.conn.is_sync_source() && v.resync.peer_done)
             || (apv <= 95 && v.state.conn == Conn::SyncSource);
-        if !mine || v.resync.finishing || d.bits_set(v.vnr) > v.resync.failed {
+        if !mine || v.resync.ending == Ending::Acks {
+            return;
+        }
+        if d.bits_set(v.vnr) > v.resync.failed {
+            if v.resync.peer_done {
+                self.look_for_the_rest(i, d);
+            }
             return;
         }
         // A block may have come in sync by a write while it was asked for: its answer will come.
         if v.state.conn == Conn::SyncTarget && d.resync_requests(v.vnr) > 0 {
             return;
         }
-        v.resync.finishing = true;
+        v.resync.ending = Ending::Acks;
         self.ping(d);
     }
 
@@ -260,11 +266,43 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.check_finished(i, d);
     }
 
+    /// The target has told that it is done, but bits are set here. Acks that are on their way may
+    /// clear them, and requests that are. What is left then has come by negative acks after the
+    /// bitmap was sent: the target knows nothing of it, and is told by a new connection.
+    fn look_for_the_rest(&mut self, i: usize, d: &mut dyn Driver) {
+        let Some(v) = self.vol(i) else { return };
+        let vnr = v.vnr;
+        match v.resync.ending {
+            Ending::Unseen => {
+                v.resync.ending = Ending::LateAcks;
+                self.ping(d);
+            }
+            Ending::LateRequests if d.open_requests(vnr) == 0 => {
+                self.break_link(Conn::NetworkFailure, d);
+            }
+            Ending::LateRequests => self.drain(vnr, d),
+            Ending::LateAcks | Ending::Acks => {}
+        }
+    }
+
+    /// [`Event::Drained`](super::event::Event::Drained) is to come, also for writes that wait for
+    /// the barrier ack of an epoch that is open.
+    pub(super) fn drain(&self, vnr: u16, d: &mut dyn Driver) {
+        d.perform(Effect::CloseEpoch);
+        d.perform(Effect::Drain(vnr));
+    }
+
     /// The acks that were under way when the end was noticed have been seen.
     pub(super) fn finish_resyncs(&mut self, d: &mut dyn Driver) {
         for i in 0..self.count() {
-            if self.peek(i).is_some_and(|v| v.resync.finishing) {
-                self.finish_resync(i, d);
+            let Some(v) = self.vol(i) else { continue };
+            match v.resync.ending {
+                Ending::Acks => self.finish_resync(i, d),
+                Ending::LateAcks => {
+                    v.resync.ending = Ending::LateRequests;
+                    self.check_finished(i, d);
+                }
+                Ending::Unseen | Ending::LateRequests => {}
             }
         }
     }
@@ -274,7 +312,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let now = d.now_ms();
         let Some(v) = self.vol(i) else { return };
         let (vnr, rs, state) = (v.vnr, v.resync, v.state);
-        v.resync.finishing = false;
+        v.resync.ending = Ending::Unseen;
         let Some(end) = End::of(state.conn, rs.failed) else {
             return;
         };
@@ -290,6 +328,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             self.unite_generations(i, target, d);
         }
         d.perform(Effect::StopResync(vnr));
+        // Bits that are set still would mean nothing beside what the superblock says of the end.
+        d.perform(Effect::WriteBitmap(vnr));
         let _ = self.change(i, end.change(), Mode::Soft, d);
         if let Some(v) = self.vol(i) {
             v.resync = super::volume::Resync::default();

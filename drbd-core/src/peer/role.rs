@@ -4,13 +4,17 @@
 //! [`RoleRequest`] says what to try next; here it is asked for, a dead peer is looked for, and the
 //! peer is fenced. Where the C driver sleeps for `ping-timeout`, a ping is awaited: its answer, or
 //! the loss of the link, whichever comes first, tells the same.
+//!
+//! A demotion waits until the peer has made stable what it was sent. If the link is lost before,
+//! the blocks are marked as long as this node is Primary: a new generation tells that the mark
+//! counts. A Secondary would forget about them (the C driver does).
 
 use super::admin::{Goal, Phase};
 use super::event::{Driver, Effect, LogLine, UuidNews};
 use super::machine::Resource;
 use super::volume::Volume;
 use crate::state::role::{is_new_role, promoted, promotion_needs_new_uuid, RoleRequest, RoleStep};
-use crate::state::{reply_code, Change, Conn, Disk, Role, StateReturn};
+use crate::state::{reply_code, Change, Conn, Disk, Refusal, Role, StateReturn};
 use crate::uuid::UuidFlags;
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
@@ -23,6 +27,35 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             self.ping(d);
         }
         self.role_step(step, d);
+        if role == Role::Secondary {
+            self.begin_drain(vnr, d);
+        }
+    }
+
+    fn begin_drain(&mut self, vnr: u16, d: &mut dyn Driver) {
+        if let (true, Some(job)) = (d.open_requests(vnr) > 0, &mut self.job) {
+            job.phase = Phase::Drain;
+            self.drain(vnr, d);
+        }
+    }
+
+    /// A demotion goes on when nothing is under way any more. Whoever has the device open makes it
+    /// fail; so does I/O that is frozen without a link, since only a command could end that, and
+    /// commands wait for this one. `true`: it moved.
+    pub(super) fn drained(&mut self, d: &mut dyn Driver) -> bool {
+        let vnr = self.job.and_then(|job| job.goal.volume());
+        let waits = |v: &&Volume| d.open_requests(v.vnr) > 0 && d.open_count(v.vnr) == 0;
+        if let Some(v) = vnr.and_then(|vnr| self.volume(vnr)).filter(waits) {
+            let frozen = v.state.is_suspended() && self.cstate < Conn::WFReportParams;
+            if frozen {
+                self.end_job(Refusal::InTransientState.code(), d);
+            }
+            return frozen;
+        }
+        if let Some(job) = &mut self.job {
+            job.phase = Phase::Ask;
+        }
+        true
     }
 
     /// Lets `f` take the request one step on, and does what it says.
@@ -50,6 +83,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     pub(super) fn pinged(&mut self, d: &mut dyn Driver) -> bool {
         if self.ping_is_out() && self.cstate == Conn::WFReportParams {
             return false;
+        }
+        if let Some(Goal::Attach { vnr, disk }) = self.job.map(|job| job.goal) {
+            return self.drive_attach(vnr, disk, true, d);
         }
         self.role_request(d, |request, _| request.slept());
         true

@@ -45,6 +45,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
 
     fn arrived(&mut self, i: usize, mut a: Arrival, d: &mut dyn Driver) -> Step {
         if a.handshake {
+            if a.peer.disk == Disk::Negotiating {
+                // Its disk may lack what is frozen here; equal generations would not tell.
+                self.make_owed_uuid(i, d);
+            }
             let outcome = self.sync_handshake(i, &a, d).ok_or(())?;
             // A policy may have taken the role away.
             a.old = self.state(i);
@@ -122,9 +126,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// nothing is sent again. The new generation is durable before what was frozen is completed.
     fn restarted_peer(&mut self, d: &mut dyn Driver) {
         for i in 0..self.count() {
-            if self.peek(i).is_some_and(|v| v.owes_uuid) {
-                self.new_current_uuid(i, d);
-            }
+            self.make_owed_uuid(i, d);
         }
         d.perform(Effect::Requests(LogEvent::ConnectionLostWhilePending));
         let change = Change {

@@ -3,6 +3,7 @@
 //! The canonical traces of docs/states.md as tests, and random walks over them.
 
 mod al_promise;
+mod demotion;
 mod dependency;
 mod errors;
 mod faults;

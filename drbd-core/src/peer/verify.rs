@@ -9,7 +9,7 @@
 
 use super::event::{Driver, Effect, HelperCall, LogLine};
 use super::machine::Resource;
-use super::volume::{Resync, Side, Volume};
+use super::volume::{Ending, Resync, Side, Volume};
 use crate::meta::BLOCK_SIZE;
 use crate::state::resync::End;
 use crate::state::{Conn, Helper, Mode};
@@ -35,8 +35,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// Here or at the peer nothing is left to verify.
     pub(super) fn verify_done(&mut self, i: usize, d: &mut dyn Driver) {
         let Some(v) = self.vol(i) else { return };
-        if v.state.conn.is_verify() && !v.resync.finishing {
-            v.resync.finishing = true;
+        if v.state.conn.is_verify() && v.resync.ending == Ending::Unseen {
+            v.resync.ending = Ending::Acks;
             self.ping(d);
         }
     }

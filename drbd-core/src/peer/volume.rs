@@ -70,8 +70,24 @@ pub struct Resync {
     /// The target said that it is done, but bits of ours are still set: writes that wait for
     /// their barrier acks clear them.
     pub peer_done: bool,
+    /// How far its end has come.
+    pub ending: Ending,
+}
+
+/// How far the end of a resync or verify has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// It goes on.
+    #[default]
+    Unseen,
     /// The end was noticed; a ping round trip makes sure that all acks were seen.
-    pub finishing: bool,
+    Acks,
+    /// The target is done, but bits are set here: acks may still clear them, until the ping comes
+    /// back.
+    LateAcks,
+    /// The same: now requests that are under way may clear them, until the driver says that there
+    /// are none.
+    LateRequests,
 }
 
 /// One volume.
@@ -154,7 +170,7 @@ impl Volume {
                 paused_ms: 0,
                 paused_since_ms: 0,
                 peer_done: false,
-                finishing: false,
+                ending: Ending::Unseen,
             },
             raised: false,
             target_unaware: false,

@@ -6,7 +6,7 @@
 //! closes the epoch. So no request is in doubt about the rules it was admitted under
 //! (docs/states.md, "Admission" and "Routing").
 
-use super::word::{Remote, Replication};
+use super::word::{Remote, Replication, ReqWord};
 use crate::state::{announces_out_of_sync, replicates, Conn, DeviceState, Disk};
 
 /// Where a read goes.
@@ -122,6 +122,20 @@ impl Policy {
             peer_has_disk: s.pdsk >= Disk::Inconsistent,
             sync_target: s.conn == Conn::SyncTarget,
             protocol: facts.protocol,
+        }
+    }
+
+    /// The word of a write that is admitted under this policy; `local`: there is a disk. `marked`
+    /// tells whether blocks of its range are out of sync.
+    #[must_use]
+    pub fn admit_write(&self, local: bool, marked: impl FnOnce() -> bool) -> ReqWord {
+        let word = ReqWord::write(local, self.remote_part());
+        if self.read != ReadRoute::Local {
+            word.on_weak_disk()
+        } else if self.makes_equal() && local && marked() {
+            word.healing()
+        } else {
+            word
         }
     }
 

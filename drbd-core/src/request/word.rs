@@ -65,6 +65,11 @@ bits! {
     /// The range had bits set when the write was admitted to two good disks: they go when both
     /// have it for sure.
     HEALS = 24;
+    /// The copies have parted since: both may have it, but not on the disks that there are now.
+    PARTED = 25;
+    /// What the local disk has does not count as an answer: it was not UpToDate when the write was
+    /// admitted, or it has gone.
+    WEAK_LOCAL = 26;
 }
 
 /// The protocol letter that was in force when a write was admitted.
@@ -129,6 +134,11 @@ pub enum Event {
     LocalFailed,
     /// A link or a disk is back while I/O is suspended: what has no good copy yet is made again.
     Retry,
+    /// The copies may differ from now on: a disk has gone.
+    CopiesPart {
+        /// The own disk has gone.
+        own: bool,
+    },
 }
 
 /// Why an event cannot be. The peer's packet is to be refused with the connection.
@@ -200,6 +210,12 @@ impl ReqWord {
     #[must_use]
     pub fn healing(self) -> Self {
         Self(self.0 | HEALS)
+    }
+
+    /// The same write, to a local disk that is not UpToDate: only the peer's answer counts.
+    #[must_use]
+    pub fn on_weak_disk(self) -> Self {
+        Self(self.0 | WEAK_LOCAL)
     }
 
     /// The word of an empty flush that only concerns the local disk.
@@ -335,6 +351,7 @@ impl ReqWord {
             Event::Thawed => w &= !FROZEN,
             Event::LocalFailed => w |= LOCAL_ERROR,
             Event::Retry => w = retried(w),
+            Event::CopiesPart { own } => w |= PARTED | if own { WEAK_LOCAL } else { 0 },
         }
         let thaws = matches!(event, Event::Thawed | Event::ConnectionLost);
         if frozen && !thaws && w & COMPLETED == 0 {
@@ -362,7 +379,7 @@ fn retried(mut w: u32) -> u32 {
             }
         }
     }
-    let nothing_good = w & (LOCAL_OK | NET_OK) == 0 && w & (LOCAL_PENDING | NET_PENDING) == 0;
+    let nothing_good = !has_good_copy(w) && w & (LOCAL_PENDING | NET_PENDING) == 0;
     let failed = nothing_good || w & LOCAL_ERROR != 0 && w & NET_OK == 0;
     if w & COMPLETED == 0 && failed && w & SUBMITTING == 0 {
         w |= RETRY;
@@ -441,7 +458,7 @@ fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
     let waits = SUBMITTING | LOCAL_PENDING | NET_QUEUED | NET_PENDING | FROZEN | RETRY;
     if w & COMPLETED == 0 && w & waits == 0 {
         w |= COMPLETED;
-        let ok = w & (LOCAL_OK | NET_OK) != 0;
+        let ok = has_good_copy(w);
         duties.complete = Some(if ok { Outcome::Success } else { Outcome::Error });
         duties.close_epoch = w & HAD_NET != 0 && w & WRITE != 0;
         if w & WRITE != 0 && w & FLUSH == 0 && one_sided(w) {
@@ -455,11 +472,17 @@ fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
         if w & WRITE != 0 && w & FLUSH == 0 {
             let both = w & LOCAL_OK != 0 && w & NET_OK != 0;
             duties.set_out_of_sync |= !both;
-            duties.set_in_sync = both && w & (NET_IN_SYNC | HEALS) != 0;
+            let same = w & PARTED == 0;
+            duties.set_in_sync = both && same && w & (NET_IN_SYNC | HEALS) != 0;
         }
     }
     debug_assert!(before & COMPLETED == 0 || w & COMPLETED != 0);
     (ReqWord(w), duties)
+}
+
+/// Whether somebody has it who counts.
+fn has_good_copy(w: u32) -> bool {
+    w & NET_OK != 0 || (w & LOCAL_OK != 0 && w & WEAK_LOCAL == 0)
 }
 
 /// Whether the write is known to be on one disk at most.

@@ -417,6 +417,10 @@ impl Driver for Asked {
         answer_to!(self, OpenCount, vnr, "the open count of volume {}")
     }
 
+    fn open_requests(&self, vnr: u16) -> u32 {
+        answer_to!(self, OpenRequests, vnr, "the requests of volume {}")
+    }
+
     fn bits_set(&self, vnr: u16) -> u64 {
         answer_to!(self, BitsSet, vnr, "the bits set of volume {}")
     }

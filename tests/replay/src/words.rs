@@ -55,6 +55,7 @@ pub(crate) fn answer(answer: &Answer) -> String {
     match answer {
         Answer::Random(bits) => format!("random bits: {bits:016X}"),
         Answer::OpenCount(vnr, n) => format!("volume {vnr} is open {n} times"),
+        Answer::OpenRequests(vnr, n) => format!("{n} requests of volume {vnr} are under way"),
         Answer::BitsSet(vnr, n) => format!("bits set of volume {vnr}: {n}"),
         Answer::ResyncRequests(vnr, n) => format!("resync requests of volume {vnr}: {n}"),
         Answer::OnIoError(vnr, policy) => format!("on-io-error of volume {vnr}: {policy:?}"),

@@ -109,6 +109,10 @@ pub(crate) struct Device {
     pub(crate) release: bool,
     /// It is being flushed for the last time.
     pub(crate) releasing: bool,
+    /// The machine is to hear when no request is under way.
+    pub(crate) draining: bool,
+    /// Counts how often the copies have parted.
+    pub(crate) era: u32,
     /// Blocks of the resync that failed.
     pub(crate) rs_failed: u64,
     pub(crate) rs_pending: u32,
@@ -134,6 +138,8 @@ impl Device {
             local_io: 0,
             release: false,
             releasing: false,
+            draining: false,
+            era: 0,
             rs_failed: 0,
             rs_pending: 0,
             seq: 0,
@@ -165,6 +171,18 @@ impl Plane {
     /// The table of words.
     pub(crate) fn table(&self) -> SlotTable<'_> {
         SlotTable::new(&self.slots, &self.free)
+    }
+
+    /// Requests of a volume that are under way.
+    pub(crate) fn open_requests(&self, vnr: u16) -> u32 {
+        self.requests_of(vnr).count() as u32
+    }
+
+    /// The same, one by one.
+    pub(crate) fn requests_of(&self, vnr: u16) -> impl Iterator<Item = SlotId> + '_ {
+        let table = self.table();
+        let here = move |slot: &SlotId| table.subject(*slot).is_some_and(|s| s.volume == vnr);
+        table.in_use().filter(here)
     }
 }
 
@@ -251,6 +269,7 @@ struct Collect<'a> {
     effects: &'a mut VecDeque<Effect>,
     shared: &'a mut Shared,
     devices: &'a [Device],
+    plane: &'a Plane,
     node: usize,
 }
 
@@ -272,6 +291,10 @@ impl Driver for Collect<'_> {
 
     fn open_count(&self, vnr: u16) -> u32 {
         self.shared.app.open(self.node, vnr)
+    }
+
+    fn open_requests(&self, vnr: u16) -> u32 {
+        self.plane.open_requests(vnr)
     }
 
     fn bits_set(&self, vnr: u16) -> u64 {
@@ -490,6 +513,7 @@ impl Node {
             effects: &mut self.effects,
             shared: s,
             devices: &self.devices,
+            plane: &self.plane,
             node: id,
         };
         self.r.handle(event, &mut driver);

@@ -105,6 +105,10 @@ pub(crate) struct Shared {
     pub(crate) busy: [Vec<Vec<u32>>; 2],
     /// Blocks whose bits were cleared in this step.
     pub(crate) cleared: Vec<(usize, u16, usize)>,
+    /// The youngest link when a node lost its power the last time.
+    pub(crate) last_link: [u64; 2],
+    /// Disks that were given up in this step.
+    pub(crate) disks_lost: Vec<(usize, u16)>,
     /// Acknowledgements of this step.
     pub(crate) acks: Vec<Ack>,
     /// The verdicts of the last comparison, by volume and node: connection, verdict, rule.
@@ -136,6 +140,8 @@ impl Shared {
             up: [true; 2],
             busy,
             cleared: Vec::new(),
+            last_link: [0; 2],
+            disks_lost: Vec::new(),
             acks: Vec::new(),
             verdicts: vec![[None; 2]; usize::from(setup.volumes)],
             related: false,

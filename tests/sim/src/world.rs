@@ -282,6 +282,7 @@ impl World {
         self.nodes[node].up = false;
         s.up[node] = false;
         s.app.forget(node);
+        s.last_link[node] = s.net.links;
         for vol in 0..usize::from(s.setup.volumes) {
             s.disks[node][vol].power_cut(&mut s.rng);
             s.busy[node][vol].fill(0);
@@ -312,17 +313,19 @@ impl World {
         }
     }
 
-    /// A power cut may take what no flush covers, where no other copy has it. Of a Primary in any
-    /// case: when it comes back it is the source of the next resync, unless somebody else has
-    /// become Primary.
+    /// A power cut may take what no flush covers, where no other UpToDate copy has it. Of a
+    /// Primary in any case: when it comes back it is the source of the next resync, unless
+    /// somebody else has become Primary.
     fn forgive(&mut self, node: usize, was_primary: &[bool]) {
         let s = &mut self.s;
-        let other_lives = self.nodes[1 - node].up;
         for (vol, journal) in s.app.volumes.iter_mut().enumerate() {
+            let other = &self.nodes[1 - node];
+            let other_lives = other.up;
+            let other_good = other_lives && other.state(vol as u16).disk == Disk::UpToDate;
             for at in 0..journal.acked.len() {
                 let acked = journal.acked[at];
                 let other = s.disks[1 - node][vol].data()[at] >= acked;
-                if other && other_lives && !was_primary[vol] {
+                if other && other_good && !was_primary[vol] {
                     continue;
                 }
                 let here = s.disks[node][vol].data()[at];
@@ -489,10 +492,7 @@ impl World {
                     force: false,
                 }
             }
-            // Open fault: what the peer has not made stable yet is forgotten by a demotion.
-            A::Demote { vol, .. } if self.nodes[node].plane.table().in_use().count() == 0 => {
-                Command::Secondary(vol)
-            }
+            A::Demote { vol, .. } => Command::Secondary(vol),
             A::Connect { node } => {
                 if self.nodes[node].r.cstate != Conn::StandAlone {
                     return None;
@@ -586,12 +586,15 @@ impl World {
             for node in 0..2 {
                 self.look_after(node, look);
             }
-            if look == PATIENCE / 2 && self.source_waits() {
-                // Open fault: negative acks that come after the bitmap was sent leave the source of
-                // a resync waiting. A new connection helps.
-                self.s.count("a source that waits for ever (open fault)");
-                let force = Command::Disconnect { force: true };
-                self.nodes[0].command(force, &mut self.s);
+            if look == PATIENCE / 3 && self.attach_is_refused() {
+                // A split brain that was found by an attach: the disk comes before the connection.
+                self.s.count("an attach that needs a disconnect");
+                self.part();
+            }
+            if look == PATIENCE / 2 && self.s.setup.version <= 95 && self.target_waits() {
+                // Open fault: the source has called the resync done, and forgot a last request.
+                self.s.count("a target that waits for ever (open fault)");
+                self.part();
             }
         }
         let show = self.show();
@@ -603,12 +606,26 @@ impl World {
         self.s.say(|| format!("no rest: {show}"));
     }
 
-    /// A volume is SyncSource on one node, and Connected on the other.
-    fn source_waits(&self) -> bool {
+    /// A volume is SyncTarget on one node, and Connected on the other.
+    fn target_waits(&self) -> bool {
         (0..self.s.setup.volumes).any(|vol| {
             let conns = [0, 1].map(|n| self.state(n, vol).conn);
-            conns.contains(&Conn::Connected) && conns.iter().any(|c| c.is_sync_source())
+            conns.contains(&Conn::Connected) && conns.iter().any(|c| c.is_sync_target())
         })
+    }
+
+    /// The nodes are connected, and a disk is still missing.
+    fn attach_is_refused(&self) -> bool {
+        let missing = |v: &drbd_core::peer::Volume| v.state.disk == Disk::Diskless;
+        let connected = |n: &Node| n.r.cstate == Conn::WFReportParams;
+        self.nodes.iter().all(connected)
+            && self.nodes.iter().any(|n| n.r.volumes.iter().any(missing))
+    }
+
+    fn part(&mut self) {
+        for node in &mut self.nodes {
+            node.command(Command::Disconnect { force: true }, &mut self.s);
+        }
     }
 
     fn look_after(&mut self, node: usize, look: u32) {

@@ -5,11 +5,12 @@ use super::code::{by_fields, by_variant, Code, Reader, Writer};
 use crate::peer::event::HelperCall;
 use crate::peer::fence::FenceRun;
 use crate::peer::machine::{Link, NetSettings, Ping, Resource};
-use crate::peer::volume::{PeerData, Resync, Volume};
+use crate::peer::volume::{Ending, PeerData, Resync, Volume};
 use crate::state::{Conn, Negotiating, OnNoData};
 
 by_variant! {
     Ping { 0 None, 1 Out, 2 OutAndAgain }
+    Ending { 0 Unseen, 1 Acks, 2 LateAcks, 3 LateRequests }
 }
 
 by_fields! {
@@ -17,7 +18,7 @@ by_fields! {
     FenceRun { policy, links }
     Negotiating { disk, pdsk, exposes_current }
     PeerData { uuids, disk_size, max_bio_size, connected }
-    Resync { total, failed, started_ms, paused_ms, paused_since_ms, peer_done, finishing }
+    Resync { total, failed, started_ms, paused_ms, paused_since_ms, peer_done, ending }
     Volume {
         vnr, state, disk, peer, size, exposed, unnamed, crashed_primary, consider_resync,
         discard_my_data, negotiating, owes_uuid, resync_after_negotiation, was_io_error,

@@ -36,6 +36,8 @@ pub enum Answer {
     Random(u64),
     /// How many have the volume's device open.
     OpenCount(u16, u32),
+    /// How many requests of the volume are under way.
+    OpenRequests(u16, u32),
     /// How many bits are set.
     BitsSet(u16, u64),
     /// How many blocks were asked for and not answered.
@@ -52,6 +54,7 @@ by_variant! {
     Answer {
         0 Random(bits), 1 OpenCount(vnr, n), 2 BitsSet(vnr, n), 3 ResyncRequests(vnr, n),
         4 OnIoError(vnr, policy), 5 Verified(vnr, n), 6 EqualSums(vnr, n),
+        7 OpenRequests(vnr, n),
     }
     Setting {
         0 Net(net), 1 OnNoData(what), 2 Fencing(vnr, fencing), 3 AlUpdates(vnr, on),

@@ -102,6 +102,38 @@ fn handshake_bitmaps_and_resync_survive_a_cut() {
     cut_everywhere("resync", parted, meet, |_| {});
 }
 
+/// The target says on one socket that it is done, its last acks come on the other.
+#[test]
+fn the_end_of_a_resync_may_overtake_its_acks() {
+    for seed in 0..200 {
+        let mut p = parted(seed, 101);
+        let lost = p.n[0].w.lost_requests;
+        meet(&mut p);
+        p.settle();
+        all_is_well(&p, "resync", 0);
+        assert_eq!(p.n[0].w.lost_requests, lost, "one connection was enough");
+    }
+}
+
+/// A negative ack may come after the bitmap was sent. The target knows nothing of the block.
+#[test]
+fn a_source_that_is_left_with_bits_connects_anew() {
+    for seed in 0..50 {
+        let mut p = parted(seed, 101);
+        let lost = p.n[0].w.lost_requests;
+        meet(&mut p);
+        while p.n[0].s().conn != Conn::SyncSource {
+            assert!(p.step());
+        }
+        let late = Block { vnr: 0, nr: 5 };
+        p.n[0].set_bit(late);
+        p.settle();
+        all_is_well(&p, "resync", 0);
+        assert_eq!(p.n[0].w.bits[&0].len(), 0);
+        assert_eq!(p.n[0].w.lost_requests, lost + 1);
+    }
+}
+
 #[test]
 fn a_promotion_survives_a_cut() {
     cut_everywhere(
@@ -289,8 +321,10 @@ fn nodes_without_disks_connect_and_follow_each_other() {
         }
         for i in 0..2 {
             for vnr in 0..2 {
-                assert_eq!(p.n[i].attach(vnr, SECTORS), Some(101));
+                // It waits for a ping.
+                assert_eq!(p.n[i].attach(vnr, SECTORS), None);
                 p.settle();
+                assert_eq!(p.n[i].w.answers.last(), Some(&101));
             }
         }
         all_is_well(&p, "attach on both", 0);

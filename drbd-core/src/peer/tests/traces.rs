@@ -195,8 +195,10 @@ fn t7_detach_and_reattach_of_the_secondary() {
         );
         assert_eq!(p.n[0].r.volumes[0].uuids().unwrap().bitmap, before.current);
         p.write(0, Block { vnr: 0, nr: 9 }, false);
-        assert_eq!(p.n[1].attach(0, SECTORS), Some(101));
+        // It waits until the peer has seen all acks.
+        assert_eq!(p.n[1].attach(0, SECTORS), None);
         p.settle();
+        assert_eq!(p.n[1].w.answers.last(), Some(&101));
         assert_eq!(
             p.n[0].show(),
             "Connected Primary/Secondary UpToDate/UpToDate"

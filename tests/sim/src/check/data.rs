@@ -90,6 +90,12 @@ pub(crate) fn completes(node: &Node, slot: SlotId, event: Event, duties: &Duties
     }
 }
 
+/// The peer has kept what it took over the node's link: its power was not cut since that began.
+fn peer_lives(node: &Node, s: &Shared) -> bool {
+    let after = s.last_link[1 - node.id];
+    s.up[1 - node.id] && node.link.as_ref().is_some_and(|end| end.id > after)
+}
+
 /// A write is answered: the copies that it promises have to be there.
 pub(crate) fn copies(node: &Node, slot: SlotId, ok: bool, s: &mut Shared) {
     let place = &node.plane.places[slot.index() as usize];
@@ -117,8 +123,7 @@ pub(crate) fn copies(node: &Node, slot: SlotId, ok: bool, s: &mut Shared) {
             });
         }
         // Still tracked: the peer said that it has it.
-        let there = s.up[1 - node.id];
-        if replicated && policy.write == WriteRoute::Replicate && there && !other {
+        if replicated && policy.write == WriteRoute::Replicate && peer_lives(node, s) && !other {
             let set = node.devices[vol].bits.as_ref();
             let set = set.is_some_and(|b| b.count(subject.sector, subject.bytes) > 0);
             if !set {

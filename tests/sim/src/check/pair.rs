@@ -53,6 +53,7 @@ fn linked(nodes: &[Node; 2]) -> bool {
 /// After each step.
 pub(crate) fn after_step(nodes: &[Node; 2], s: &mut Shared) {
     note_acks(nodes, s);
+    forgive_lost_disks(nodes, s);
     for (node, vol, block) in std::mem::take(&mut s.cleared) {
         let v = usize::from(vol);
         let busy = (0..2).any(|n| s.busy[n][v][block] > 0);
@@ -166,6 +167,25 @@ fn note_acks(nodes: &[Node; 2], s: &mut Shared) {
             if ack.fua {
                 journal.flushed[at] = journal.flushed[at].max(ack.version);
             }
+        }
+    }
+}
+
+/// Who gives up a disk may keep on it what nobody else has: two disks that fail at once, or with
+/// protocols A and B what the peer has not got yet. Until that disk comes back nobody can have more
+/// than the other copy.
+fn forgive_lost_disks(nodes: &[Node; 2], s: &mut Shared) {
+    for (node, vol) in std::mem::take(&mut s.disks_lost) {
+        let v = usize::from(vol);
+        let other = s.disks[1 - node][v].data();
+        let journal = &mut s.app.volumes[v];
+        let good = nodes[1 - node].up && nodes[1 - node].state(vol).disk == Disk::UpToDate;
+        if good && s.setup.protocol == Protocol::C {
+            continue;
+        }
+        for (at, there) in other.iter().enumerate().take(journal.acked.len()) {
+            journal.acked[at] = journal.acked[at].min(*there);
+            journal.flushed[at] = journal.flushed[at].min(*there);
         }
     }
 }

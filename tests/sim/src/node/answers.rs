@@ -51,6 +51,8 @@ pub(crate) struct PeerIo {
     pub(crate) data: Vec<u64>,
     /// The epoch, as the checker counts them.
     pub(crate) epoch: u64,
+    /// When it came, by [`Device::era`](super::Device::era).
+    pub(crate) era: u32,
 }
 
 /// An ack that does not wait for the disk.
@@ -221,7 +223,8 @@ impl Node {
             return;
         };
         let device = self.device(peer_io.vol);
-        if device.local.is_none() || !device.policy.local_write {
+        let same = device.era == peer_io.era;
+        if device.local.is_none() || !device.policy.local_write || !same {
             self.fail_io(io, s);
             return;
         }
@@ -259,6 +262,20 @@ impl Node {
             fua,
         };
         self.submit(peer_io.vol, op, epoch, Waiter::PeerIo(io), s);
+    }
+
+    /// The copies have parted: writes that wait for an earlier epoch fail now. The peer marks them
+    /// before the copies are compared again.
+    pub(crate) fn fail_held(&mut self, vol: u16, s: &mut Shared) {
+        let held = self.link.as_mut().map(|l| std::mem::take(&mut l.held));
+        for io in held.unwrap_or_default() {
+            let Some(link) = &mut self.link else { return };
+            if link.ios.get(&io).is_some_and(|io| io.vol == vol) {
+                self.fail_io(io, s);
+            } else {
+                link.held.push_back(io);
+            }
+        }
     }
 
     /// Starts a read for the peer.
@@ -375,8 +392,10 @@ impl Node {
             sector,
             bytes,
             failed,
+            era,
             ..
         } = peer_io;
+        let same = self.device(vol).era == era;
         let kind = match peer_io.purpose {
             Purpose::Write {
                 ack,
@@ -386,7 +405,10 @@ impl Node {
                 if failed {
                     self.mark_out_of_sync(vol, sector, bytes);
                     Some(AckKind::Neg)
-                } else if ack.write() && may_set_in_sync && self.device(vol).policy.may_set_in_sync
+                } else if ack.write()
+                    && may_set_in_sync
+                    && same
+                    && self.device(vol).policy.may_set_in_sync
                 {
                     self.mark_in_sync(vol, sector, bytes, s);
                     Some(AckKind::RsWrite)
@@ -399,7 +421,9 @@ impl Node {
                 Some(AckKind::Neg)
             }
             Purpose::ResyncWrite => {
-                self.mark_in_sync(vol, sector, bytes, s);
+                if same {
+                    self.mark_in_sync(vol, sector, bytes, s);
+                }
                 Some(AckKind::RsWrite)
             }
             Purpose::ResyncRead => {

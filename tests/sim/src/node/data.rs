@@ -140,7 +140,12 @@ impl Node {
                 }
                 return;
             }
-            let (read, write) = std::mem::take(&mut device.errors);
+            if device.draining && self.plane.open_requests(vol) == 0 {
+                self.device(vol).draining = false;
+                self.feed(Fed::Drained(vol), Some(Actor::Worker), s);
+                return;
+            }
+            let (read, write) = std::mem::take(&mut self.device(vol).errors);
             if read || write {
                 let kind = if write {
                     DiskErrorKind::Write
@@ -411,11 +416,9 @@ impl Node {
             bytes: at.1,
             volume: vol,
         };
-        let mut word = ReqWord::write(local, remote);
         let bits = self.device(vol).bits.clone();
-        if policy.makes_equal() && local && bits.is_some_and(|b| b.count(at.0, at.1) > 0) {
-            word = word.healing();
-        }
+        let marked = || bits.is_some_and(|b| b.count(at.0, at.1) > 0);
+        let word = policy.admit_write(local, marked);
         let Some(slot) = self.admit(subject, word, tickets, id) else {
             self.release_range(vol, tickets, s);
             self.park_for_slot(vol, id, s);

@@ -74,6 +74,16 @@ impl Node {
                 };
                 self.each_request(told, s);
             }
+            Effect::CopiesPart { vnr, own } => {
+                if own {
+                    self.device(vnr).era += 1;
+                    self.fail_held(vnr, s);
+                }
+                let all: Vec<_> = self.plane.requests_of(vnr).collect();
+                for slot in all {
+                    self.request_event(slot, Told::CopiesPart { own }, s);
+                }
+            }
             Effect::WriteSuperblock { vnr, primary } => {
                 self.begin(vnr, [Step::TellFailure, Step::Superblock { primary }]);
             }
@@ -135,7 +145,13 @@ impl Node {
             // One device alone waits for no other.
             Effect::DropNetConfig | Effect::ReviewDependents => {}
             Effect::ReleaseDisk(vnr) => {
-                self.device(vnr).release = true;
+                let device = self.device(vnr);
+                device.release = true;
+                s.disks_lost.push((id, vnr));
+                self.wake(Actor::Worker, s);
+            }
+            Effect::Drain(vnr) => {
+                self.device(vnr).draining = true;
                 self.wake(Actor::Worker, s);
             }
             Effect::DestroyDisk(vnr) => {
@@ -341,8 +357,16 @@ impl Node {
         self.wake(Actor::Owner, s);
     }
 
-    fn set_size(&mut self, vnr: u16, sectors: u64, on_disk: u64, set_new: bool, s: &Shared) {
-        let Some(layout) = self.device(vnr).local.as_ref().map(|l| l.layout) else {
+    fn set_size(
+        &mut self,
+        vnr: u16,
+        sectors: u64,
+        on_disk: Option<u64>,
+        set_new: bool,
+        s: &Shared,
+    ) {
+        let layout = self.device(vnr).local.as_ref().map(|l| l.layout);
+        let (Some(layout), Some(on_disk)) = (layout, on_disk) else {
             self.take_size(vnr, None, sectors);
             return;
         };

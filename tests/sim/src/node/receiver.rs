@@ -264,6 +264,7 @@ impl Node {
         block_id: BlockId,
         data: Vec<u64>,
     ) -> u64 {
+        let era = self.device(vol).era;
         let link = self.link.as_mut().expect("a packet comes over a link");
         let epoch = link.barriers;
         link.add(PeerIo {
@@ -277,6 +278,7 @@ impl Node {
             failed: false,
             data,
             epoch,
+            era,
         })
     }
 
@@ -299,6 +301,8 @@ impl Node {
         if !self.devices[usize::from(vol)].policy.local_write {
             link.epochs.count_only();
             link.acks.push_back(ack(AckKind::Neg));
+            // A disk that is being attached does not have it.
+            self.mark_out_of_sync(vol, data.range.sector(), data.range.size());
             self.wake(Actor::Answers, s);
             return Ok(());
         }
@@ -348,7 +352,10 @@ impl Node {
         // The receiver has waited; it goes on with the next packet.
         if write {
             let (_, now) = link.epochs.join();
-            if !now {
+            // Nothing is held for a disk that has gone meanwhile.
+            let era = link.ios.get(&io).map(|io| io.era);
+            let same = era == Some(self.devices[usize::from(vol)].era);
+            if !now && same {
                 link.held.push_back(io);
                 self.wake(Actor::Receiver, s);
                 return;

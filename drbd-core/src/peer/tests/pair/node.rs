@@ -56,6 +56,8 @@ pub(crate) struct World {
     pub(crate) open: u32,
     /// Writes that the application waits for: it has the device open.
     pub(crate) writing: u32,
+    /// Answered writes that the peer has not made stable.
+    pub(crate) unstable: u32,
     pub(crate) log: Vec<LogLine>,
     pub(crate) shutdown: bool,
     pub(crate) receiver: bool,
@@ -115,6 +117,10 @@ impl Driver for World {
 
     fn open_count(&self, _vnr: u16) -> u32 {
         self.open + self.writing
+    }
+
+    fn open_requests(&self, _vnr: u16) -> u32 {
+        self.writing + self.unstable
     }
 
     fn bits_set(&self, vnr: u16) -> u64 {
@@ -279,6 +285,8 @@ impl Node {
             Effect::ConnChanged { .. }
             | Effect::CloseEpoch
             | Effect::ReviewDependents
+            | Effect::Drain(_)
+            | Effect::CopiesPart { .. }
             | Effect::ResyncPaused { .. }
             | Effect::DropNetConfig
             | Effect::SetReadOnly { .. } => {}
