@@ -135,9 +135,7 @@ pub(crate) fn perform(
             }
             each_request(resource, Some(vnr), Told::CopiesPart { own });
         }
-        Effect::WriteSuperblock { vnr, primary } => {
-            return write_superblock(resource, owner, vnr, primary);
-        }
+        Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),
         Effect::SetAllBits { vnr, report } => {
             let ok = set_all_bits(resource, owner, vnr).is_ok();
             return report.then_some(Event::AllBitsSet { vnr, ok });
@@ -306,15 +304,10 @@ fn each_request(resource: &Arc<Resource>, vnr: Option<u16>, event: Told) {
 }
 
 #[inline(never)]
-fn write_superblock(
-    resource: &Arc<Resource>,
-    owner: &Owner,
-    vnr: u16,
-    primary: bool,
-) -> Option<Event> {
+fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
     let device = resource.device(vnr)?;
     let local = device.local()?;
-    let superblock = owner.core.volume(vnr)?.disk?.to_write(primary);
+    let superblock = owner.core.volume(vnr)?.disk?.superblock;
     if local.write_superblock(&superblock).is_err() {
         log!(Level::Error, **resource, "meta data update failed!");
         return Some(Event::DiskError {

@@ -27,19 +27,6 @@ pub struct DiskData {
     pub dirty: bool,
 }
 
-impl DiskData {
-    /// The superblock as it goes to the disk: as it is to be in the end, but with the mark of a
-    /// Primary as long as the effect says so.
-    #[must_use]
-    pub fn to_write(&self, primary: bool) -> Superblock {
-        let mut superblock = self.superblock;
-        if primary {
-            superblock.flags = superblock.flags.with(MdFlags::PRIMARY_IND);
-        }
-        superblock
-    }
-}
-
 /// What the peer said about this volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerData {

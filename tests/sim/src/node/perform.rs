@@ -16,8 +16,8 @@ use std::rc::Rc;
 /// One of the steps of an effect that has to wait for the disk in between.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Write the superblock, with the mark of a Primary or as it is to be in the end.
-    Superblock { primary: bool },
+    /// Write the superblock.
+    Superblock,
     /// Write the changed pages of the bitmap from this one on.
     Pages(usize),
     /// Write this page.
@@ -42,9 +42,7 @@ impl Node {
     /// Does one thing.
     pub(crate) fn perform(&mut self, effect: Effect, s: &mut Shared) {
         let id = self.id;
-        if let (Effect::WriteSuperblock { vnr, .. }, true) =
-            (effect, s.bug == Some(Bug::UnaskedEffect))
-        {
+        if let (Effect::WriteSuperblock(vnr), true) = (effect, s.bug == Some(Bug::UnaskedEffect)) {
             s.bitten += 1;
             self.r.doing(&Effect::WriteBitmap(vnr));
             self.begin(vnr, [Step::TellFailure, Step::Pages(0), Step::Flush]);
@@ -84,9 +82,7 @@ impl Node {
                     self.request_event(slot, Told::CopiesPart { own }, s);
                 }
             }
-            Effect::WriteSuperblock { vnr, primary } => {
-                self.begin(vnr, [Step::TellFailure, Step::Superblock { primary }]);
-            }
+            Effect::WriteSuperblock(vnr) => self.begin(vnr, [Step::TellFailure, Step::Superblock]),
             Effect::SetAllBits { vnr, report } => {
                 if s.bug(Bug::ForgetAllBits) {
                     if report {
@@ -99,12 +95,12 @@ impl Node {
                     [
                         Step::HideFailure { report },
                         Step::FullSync(true),
-                        Step::Superblock { primary: false },
+                        Step::Superblock,
                         Step::SetAll,
                         Step::Pages(0),
                         Step::Flush,
                         Step::FullSync(false),
-                        Step::Superblock { primary: false },
+                        Step::Superblock,
                     ],
                 );
                 if report {
@@ -254,14 +250,14 @@ impl Node {
             return;
         };
         match step {
-            Step::Superblock { primary } => {
+            Step::Superblock => {
                 let volume = self.r.volumes[usize::from(vnr)];
                 let Some(disk) = volume.disk else { return };
                 if s.bug(Bug::ForgetSuperblock) {
                     return;
                 }
                 let mut bytes = vec![0; 4096];
-                disk.to_write(primary)
+                disk.superblock
                     .emit(&mut bytes)
                     .expect("a block holds a superblock");
                 let stable = !s.bug(Bug::SuperblockInCache);

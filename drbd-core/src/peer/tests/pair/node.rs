@@ -235,9 +235,9 @@ impl Node {
                     self.w.bits.entry(vnr).or_default().extend(new);
                 }
             }
-            Effect::WriteSuperblock { vnr, primary } => {
+            Effect::WriteSuperblock(vnr) => {
                 if let Some(d) = self.r.volume(vnr).and_then(|v| v.disk) {
-                    self.disk.get_mut(&vnr).unwrap().superblock = d.to_write(primary);
+                    self.disk.get_mut(&vnr).unwrap().superblock = d.superblock;
                 }
             }
             Effect::StartResync { vnr, side } => {
