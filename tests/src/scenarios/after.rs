@@ -102,6 +102,8 @@ fn resync_after(lab: &Lab) -> Result<()> {
     beta.wait_drbd(1, "cs:Connected .* ds:Diskless/UpToDate")?;
     alpha.wait_drbd(2, "cs:SyncSource .* C r-----")?;
     beta.sh("drbdadm attach r0")?;
+    // Options cannot be set before the disk has been compared.
+    beta.wait_drbd(1, "cs:.* ds:(Inconsistent|UpToDate)/UpToDate")?;
 
     for node in lab.nodes() {
         rate(node, &r0, FAST)?;

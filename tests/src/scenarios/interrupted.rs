@@ -88,7 +88,12 @@ fn interrupted(lab: &Lab) -> Result<()> {
     // The target's disk.
     beta.sh("drbdadm detach r0")?;
     alpha.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless")?;
-    beta.sh(&format!("drbdadm attach r0 && {SLOW}"))?;
+    // By the configuration: options cannot be set before the disk has been compared.
+    let slow = Resource::r0()
+        .disk("c-plan-ahead 0")
+        .disk("resync-rate 200k");
+    steps::configure_one(lab, beta, &[&slow])?;
+    beta.sh("drbdadm attach r0")?;
     beta.wait_drbd(1, TARGET)?;
 
     // The target becomes Primary, and reads what it does not have yet from the source.
