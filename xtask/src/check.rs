@@ -31,6 +31,19 @@ macro_rules! chore {
     };
 }
 
+/// A check by a program of this workspace, built with that profile.
+macro_rules! program {
+    ($name:literal, $profile:literal, $package:literal, $($argument:literal),*) => {
+        check(
+            $name,
+            &[
+                "cargo", "run", "--locked", "-q", "--profile", $profile, "-p", $package, "--",
+                $($argument),*
+            ],
+        )
+    };
+}
+
 const CHECKS: [Check; 13] = [
     check("format", &["cargo", "fmt", "--all", "--check"]),
     check(
@@ -79,54 +92,18 @@ const CHECKS: [Check; 13] = [
         &["cargo", "test", "--locked", "--workspace", "--no-fail-fast"],
     ),
     // From the kept corpus, the same each time; `make fuzz` goes further.
-    check(
-        "fuzz",
-        &[
-            "cargo",
-            "run",
-            "--locked",
-            "-q",
-            "--profile",
-            "fuzz",
-            "-p",
-            "drbd-fuzz",
-            "--",
-            "--runs",
-            "50000",
-        ],
-    ),
+    program!("fuzz", "fuzz", "drbd-fuzz", "--runs", "50000"),
     // Seeds from one word as long as faults are open that other seeds find; see docs/testing.md.
-    check(
+    program!(
         "simulator",
-        &[
-            "cargo",
-            "run",
-            "--locked",
-            "-q",
-            "--release",
-            "-p",
-            "drbd-sim",
-            "--",
-            "--steps",
-            "1000000",
-            "--from",
-            "a",
-        ],
+        "release",
+        "drbd-sim",
+        "--steps",
+        "1000000",
+        "--from",
+        "a"
     ),
-    check(
-        "mutations",
-        &[
-            "cargo",
-            "run",
-            "--locked",
-            "-q",
-            "--release",
-            "-p",
-            "drbd-sim",
-            "--",
-            "--mutations",
-        ],
-    ),
+    program!("mutations", "release", "drbd-sim", "--mutations"),
 ];
 
 const fn check(name: &'static str, command: &'static [&'static str]) -> Check {
