@@ -62,11 +62,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     pub(super) fn unfence_peer(&self, vnr: u16, d: &mut dyn Driver) {
         let summary = self.summary();
         let good = summary.lowest_disk == Disk::UpToDate && summary.lowest_pdsk == Disk::UpToDate;
-        let disk = self
-            .volumes
-            .as_ref()
-            .iter()
-            .find_map(|v| v.disk.filter(|_| v.vnr == vnr));
+        let disk = self.volume(vnr).and_then(|v| v.disk);
         if good && disk.is_some_and(|disk| disk.fencing != Fencing::DontCare) {
             d.perform(Effect::Help {
                 vnr,

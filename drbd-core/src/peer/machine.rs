@@ -148,47 +148,46 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             Event::State(vnr, s) => self.on_volume(vnr, d, |r, i, d| r.state_received(i, s, d)),
             Event::SyncUuid(vnr, u) => self.on_volume(vnr, d, |r, i, d| r.sync_uuid(i, u, d)),
             Event::BitmapReceived(vnr) => self.on_volume(vnr, d, Self::bitmap_received),
-            Event::ChangeRequest(vnr, c) => self.on_volume(vnr, d, |r, i, d| {
-                r.change_requested(i, c, d);
-                Ok(())
-            }),
+            Event::ChangeRequest(vnr, c) => {
+                self.with_volume(vnr, d, |r, i, d| r.change_requested(i, c, d))
+            }
             Event::ChangeReply(vnr, code) => self.change_replied(vnr, code, d),
             Event::ConnChangeRequest(c) => self.conn_change_requested(c, d),
             Event::ConnChangeReply(code) => self.conn_change_replied(code, d),
             Event::PingAck => self.ping_acked(d),
-            Event::AllBitsSet { vnr, ok } => self.on_volume(vnr, d, |r, i, d| {
-                r.all_bits_set(i, ok, d);
-                Ok(())
-            }),
-            Event::ResyncProgress { vnr, failed } => self.on_volume(vnr, d, |r, i, d| {
-                r.resync_progress(i, failed, d);
-                Ok(())
-            }),
-            Event::VerifyDone(vnr) => self.on_volume(vnr, d, |r, i, d| {
-                r.verify_done(i, d);
-                Ok(())
-            }),
-            Event::DiskError { vnr, kind } => self.on_volume(vnr, d, |r, i, d| {
-                r.disk_error(i, kind, d);
-                Ok(())
-            }),
-            Event::DiskIdle(vnr) => self.on_volume(vnr, d, |r, i, d| {
-                r.disk_idle(i, d);
-                Ok(())
-            }),
-            Event::MustWait { vnr, wait } => self.on_volume(vnr, d, |r, i, d| {
-                r.must_wait(i, wait, d);
-                Ok(())
-            }),
-            Event::Drained(vnr) => self.on_volume(vnr, d, |r, i, d| {
+            Event::AllBitsSet { vnr, ok } => {
+                self.with_volume(vnr, d, |r, i, d| r.all_bits_set(i, ok, d))
+            }
+            Event::ResyncProgress { vnr, failed } => {
+                self.with_volume(vnr, d, |r, i, d| r.resync_progress(i, failed, d))
+            }
+            Event::VerifyDone(vnr) => self.with_volume(vnr, d, |r, i, d| r.verify_done(i, d)),
+            Event::DiskError { vnr, kind } => {
+                self.with_volume(vnr, d, |r, i, d| r.disk_error(i, kind, d))
+            }
+            Event::DiskIdle(vnr) => self.with_volume(vnr, d, |r, i, d| r.disk_idle(i, d)),
+            Event::MustWait { vnr, wait } => {
+                self.with_volume(vnr, d, |r, i, d| r.must_wait(i, wait, d))
+            }
+            Event::Drained(vnr) => self.with_volume(vnr, d, |r, i, d| {
                 // A demotion looks after every event.
                 r.check_finished(i, d);
-                Ok(())
             }),
-            Event::HelperDone { vnr, helper, exit } => self.on_volume(vnr, d, |r, i, d| {
-                r.helper_done(i, helper, exit, d);
-                Ok(())
-            }),
+            Event::HelperDone { vnr, helper, exit } => {
+                self.with_volume(vnr, d, |r, i, d| r.helper_done(i, helper, exit, d))
+            }
+        }
+    }
+
+    /// Runs `f` on the volume, if it exists.
+    fn with_volume(
+        &mut self,
+        vnr: u16,
+        d: &mut dyn Driver,
+        f: impl FnOnce(&mut Self, usize, &mut dyn Driver),
+    ) {
+        if let Some(i) = self.index_of(vnr) {
+            f(self, i, d);
         }
     }
 

@@ -131,8 +131,7 @@ by_variant! {
         16 CannotListen, 17 AllBitsSet { vnr, ok }, 18 ResyncProgress { vnr, failed },
         19 VerifyDone(vnr), 20 DiskError { vnr, kind }, 21 DiskIdle(vnr),
         22 HelperDone { vnr, helper, exit }, 23 Admin(command), 24 AdminGone,
-        25 MustWait { vnr, wait },
-        26 Drained(vnr),
+        25 MustWait { vnr, wait }, 26 Drained(vnr),
     }
     Send {
         0 Protocol { discard_my_data, dry_run }, 1 SyncParam(vnr), 2 Sizes { vnr, sizes },
@@ -148,8 +147,7 @@ by_variant! {
         13 StartVerify { vnr, side }, 14 StopVerify(vnr), 15 StartReceiver, 16 CloseLink,
         17 DropNetConfig, 18 ReleaseDisk(vnr), 19 DestroyDisk(vnr), 20 Help { vnr, helper },
         21 SetReadOnly { vnr, read_only }, 22 AdminDone(code), 23 Log(vnr, line),
-        24 ReviewDependents,
-        25 Drain(vnr), 26 CopiesPart { vnr, own },
+        24 ReviewDependents, 25 Drain(vnr), 26 CopiesPart { vnr, own },
     }
     LogLine {
         0 Handshake { own, own_bits, own_flags, peer, verdict, rule }, 1 HandshakeNote(note),

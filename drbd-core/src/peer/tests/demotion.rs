@@ -14,15 +14,7 @@ const BLOCK: Block = Block { vnr: 0, nr: 3 };
 /// Connected, in sync, node 0 Primary; a write is answered that the peer has only in its cache.
 fn mirror() -> Pair {
     let mut p = Pair::fresh(1, SECTORS);
-    for n in &mut p.n {
-        assert_eq!(n.connect(false), 1);
-    }
-    p.settle();
-    p.n[0].admin(Command::Primary {
-        vnr: 0,
-        force: true,
-    });
-    p.settle();
+    p.lead();
     p.n[0].w.unstable = 1;
     p
 }

@@ -16,14 +16,8 @@ fn mirror(seed: u64, policy: OnIoError) -> Pair {
     let mut p = Pair::fresh(seed, SECTORS);
     for n in &mut p.n {
         n.w.on_io_error = policy;
-        assert_eq!(n.connect(false), 1);
     }
-    p.settle();
-    p.n[0].admin(Command::Primary {
-        vnr: 0,
-        force: true,
-    });
-    p.settle();
+    p.lead();
     p.write(0, BLOCK, false);
     p.settle();
     p

@@ -24,14 +24,8 @@ fn mirror(fencing: Fencing, exit: u8) -> Pair {
         n.add_volume(0);
         n.create_md(0, 48);
         assert_eq!(n.attach(0, 48), Some(101));
-        n.connect(false);
     }
-    p.settle();
-    p.n[0].admin(Command::Primary {
-        vnr: 0,
-        force: true,
-    });
-    p.settle();
+    p.lead();
     p
 }
 

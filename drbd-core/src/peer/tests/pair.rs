@@ -52,6 +52,19 @@ impl Pair {
         Self::with_volumes(seed, sectors, 1)
     }
 
+    /// The nodes connect, node 0 becomes Primary of volume 0, and both come in sync.
+    pub(super) fn lead(&mut self) {
+        for n in &mut self.n {
+            assert_eq!(n.connect(false), 1);
+        }
+        self.settle();
+        self.n[0].admin(Command::Primary {
+            vnr: 0,
+            force: true,
+        });
+        self.settle();
+    }
+
     /// Two fresh nodes with attached volumes.
     pub(super) fn with_volumes(seed: u64, sectors: u64, volumes: u16) -> Self {
         let mut p = Self::new(seed);
