@@ -92,11 +92,6 @@ impl Activity {
         updates: bool,
     ) -> Result<impl PinInit<Self, Error>> {
         let count = layout.clip_extents(extents);
-        Self::with(Log::new(layout, count, updates), count)
-    }
-
-    /// An empty set of `count` slots for `log`. May sleep.
-    fn with(log: Log, count: u16) -> Result<impl PinInit<Self, Error>> {
         let mut slots = KVVec::with_capacity(usize::from(count), GFP_KERNEL)?;
         for _ in 0..count {
             vector::push(&mut slots, Slot::default(), GFP_KERNEL)?;
@@ -109,7 +104,7 @@ impl Activity {
         let stamp = STAMP.fetch_add(1, Ordering::Relaxed);
         let set = ActiveSet::new(Slots(slots), Buckets(buckets), stamp).ok_or(EINVAL)?;
         let writer = Writer {
-            log,
+            log: Log::new(layout, count, updates),
             block: OwnedPage::new_zeroed()?,
             ready: KVec::with_capacity(READY_MAX, GFP_KERNEL)?,
         };

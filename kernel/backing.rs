@@ -92,7 +92,19 @@ impl Backing {
         };
         let buffer =
             Arc::pin_init(new_mutex!(page, "drbd_md_buffer"), GFP_KERNEL).map_err(|_| NOMEM)?;
-        let backing = Arc::pin_init(
+        let backing = Self::with(data, meta, layout, conf, buffer, log).map_err(|_| NOMEM)?;
+        Ok((backing, disk))
+    }
+
+    fn with(
+        data: Arc<BackingDev>,
+        meta: Arc<BackingDev>,
+        layout: Layout,
+        conf: DiskConf,
+        buffer: Arc<Mutex<OwnedPage>>,
+        log: impl PinInit<Activity, Error>,
+    ) -> Result<Arc<Self>> {
+        Arc::pin_init(
             try_pin_init!(Self {
                 data,
                 meta,
@@ -105,26 +117,17 @@ impl Backing {
             }? Error),
             GFP_KERNEL,
         )
-        .map_err(|_| NOMEM)?;
-        Ok((backing, disk))
     }
 
     /// The same disk with another activity log. May sleep.
     pub(crate) fn with_log(&self, log: impl PinInit<Activity, Error>) -> Result<Arc<Self>> {
-        let flush_failed = self.flush_failed.load(Ordering::Relaxed);
-        Arc::pin_init(
-            try_pin_init!(Self {
-                data: self.data.clone(),
-                meta: self.meta.clone(),
-                layout: self.layout,
-                conf <- new_spinlock_irq!(self.conf(), "drbd_disk_conf"),
-                flush_failed: AtomicBool::new(flush_failed),
-                buffer: self.buffer.clone(),
-                activity <- log,
-                _counted: objects::Backings::new(),
-            }? Error),
-            GFP_KERNEL,
-        )
+        let (data, meta) = (self.data.clone(), self.meta.clone());
+        let buffer = self.buffer.clone();
+        let new = Self::with(data, meta, self.layout, self.conf(), buffer, log)?;
+        if self.flush_failed.load(Ordering::Relaxed) {
+            new.no_more_flushes();
+        }
+        Ok(new)
     }
 
     /// The options.

@@ -7,7 +7,7 @@ mod local;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::request::policy::Policy;
-use drbd_core::request::slots::SlotId;
+use drbd_core::request::slots::{SlotId, Subject};
 use drbd_core::request::word::{Duties, Event, Outcome};
 use kernel::new_mutex;
 use kernel::prelude::*;
@@ -563,10 +563,16 @@ impl Device {
 
     /// Requests that are not answered, or that the peer may not have made stable.
     pub(crate) fn open_requests(&self) -> u32 {
+        self.requests().fold(0, |n, _| n.saturating_add(1))
+    }
+
+    /// The requests of this volume that have a slot.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = (SlotId, Subject)> + '_ {
         let table = self.resource.plane.table();
-        let here = |slot: &SlotId| table.subject(*slot).is_some_and(|s| s.volume == self.vnr);
-        let more = |n: u32, _| n.saturating_add(1);
-        table.in_use().filter(here).fold(0, more)
+        table.in_use().filter_map(move |slot| {
+            let subject = table.subject(slot).filter(|s| s.volume == self.vnr)?;
+            Some((slot, subject))
+        })
     }
 
     /// Tells the owner when no request is under way any more.

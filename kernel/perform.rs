@@ -120,7 +120,6 @@ pub(crate) fn perform(
         Effect::CloseEpoch => resource.close_open_epoch(),
         Effect::Requests(event) => each_request(
             resource,
-            None,
             match event {
                 LogEvent::ConnectionLostWhilePending | LogEvent::AbortDiskIo => {
                     Told::ConnectionLost
@@ -130,10 +129,14 @@ pub(crate) fn perform(
             },
         ),
         Effect::CopiesPart { vnr, own } => {
-            if let Some(device) = resource.device(vnr).filter(|_| own) {
-                device.copies_part();
+            if let Some(device) = resource.device(vnr) {
+                if own {
+                    device.copies_part();
+                }
+                for (slot, _) in device.requests() {
+                    device.request_event(slot, Told::CopiesPart { own });
+                }
             }
-            each_request(resource, Some(vnr), Told::CopiesPart { own });
         }
         Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),
         Effect::SetAllBits { vnr, report } => {
@@ -288,15 +291,12 @@ pub(crate) fn forget_link(resource: &Arc<Resource>) {
 }
 
 #[inline(never)]
-fn each_request(resource: &Arc<Resource>, vnr: Option<u16>, event: Told) {
+fn each_request(resource: &Arc<Resource>, event: Told) {
     let table = resource.plane.table();
     for slot in table.in_use() {
         let Some(subject) = table.subject(slot) else {
             continue;
         };
-        if vnr.is_some_and(|vnr| vnr != subject.volume) {
-            continue;
-        }
         if let Some(device) = resource.device(subject.volume) {
             device.request_event(slot, event);
         }

@@ -183,9 +183,6 @@ pub(crate) struct Resource {
 
 impl_has_work! {
     impl HasWork<Self, 0> for Resource { self.told_work }
-}
-
-impl_has_work! {
     impl HasWork<Self, 1> for Resource { self.dependents_work }
 }
 

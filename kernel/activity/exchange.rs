@@ -43,8 +43,8 @@ impl Device {
         };
         let layout = local.layout.al();
         let slots = layout.clip_extents(extents);
-        let updates = local.activity.writer.lock().log.updates();
-        let new = local.with_log(Activity::new(layout, extents, updates)?)?;
+        // The memory first; its log is made when the old one has come to its end.
+        let new = local.with_log(Activity::new(layout, extents, false)?)?;
         let closed = self.close_log(&local);
         let closed = closed.and_then(|()| settle(&local, &bits).map_err(|_| Kept::Failed));
         if closed.is_ok() {

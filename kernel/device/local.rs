@@ -96,8 +96,7 @@ impl Device {
     /// The writes that are on the disk, and perhaps not on the peer's.
     fn peer_may_lack(&self) -> impl Iterator<Item = Subject> + '_ {
         let table = self.resource.plane.table();
-        table.in_use().filter_map(move |slot| {
-            let subject = table.subject(slot).filter(|s| s.volume == self.vnr)?;
+        self.requests().filter_map(move |(slot, subject)| {
             table.word(slot)?.peer_may_lack_it().then_some(subject)
         })
     }
