@@ -11,6 +11,7 @@ pub mod crash;
 pub mod disks;
 pub mod events;
 pub mod faults;
+pub mod fencing;
 pub mod install;
 pub mod interrupted;
 pub mod metadata;
@@ -170,6 +171,7 @@ pub fn all() -> Vec<Scenario> {
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
         slow::SCENARIOS.as_slice(),
+        fencing::SCENARIOS.as_slice(),
         crash::SCENARIOS.as_slice(),
         powercut::SCENARIOS.as_slice(),
         disks::SCENARIOS.as_slice(),

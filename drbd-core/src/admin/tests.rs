@@ -11,7 +11,7 @@ use super::net::{addresses_free, endpoints, Endpoints, Running};
 use super::news::{batches, is_of_connection, Batch, News, Picture};
 use super::*;
 use crate::config::net::NetSituation;
-use crate::config::words::{Fencing, Protocol};
+use crate::config::words::{Fencing, Protocol, ReadBalancing};
 use crate::config::{DiskConf, NetConf, ResOpts};
 use crate::genl::context::ResourceName;
 use crate::genl::info::peer_dev_flags;
@@ -197,11 +197,15 @@ fn options_of_an_attach() {
         ..disk_conf()
     };
     assert!(disk::no_circle(&conf, 7, |minor| Some(17 - minor)).is_err());
+    let in_turns = DiskConf {
+        read_balancing: ReadBalancing::RoundRobin,
+        ..disk_conf()
+    };
     assert_eq!(
-        attach(&stonith, None),
+        attach(&in_turns, None),
         (
             162,
-            "fencing: this setting is not built into this module yet".into()
+            "read-balancing: this setting is not built into this module yet".into()
         )
     );
     let far_ahead = DiskConf {

@@ -37,8 +37,6 @@ const RESIZE: u16 = 7;
 
 /// The table to be edited as features come.
 const GATES: &[Gate] = &[
-    // disk: fencing; other than dont-care
-    gate(DISK, 7, &[0], ErrCode::InvalidRequest),
     // disk: disk-timeout
     gate(DISK, 20, &[0], ErrCode::InvalidRequest),
     // disk: read-balancing; other than prefer-local

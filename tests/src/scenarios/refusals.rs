@@ -424,7 +424,7 @@ fn misspelt(alpha: &Node) -> Result<()> {
 /// builds one puts another one here, or takes the line out.
 const UNBUILT: [(&str, &str); 3] = [
     ("drbdsetup connect r0 ipv4:10.0.0.1:7789 ipv4:10.0.0.2:7789 --protocol=A --on-congestion=pull-ahead", "on-congestion"),
-    ("drbdsetup attach 1 /dev/data0 /dev/data0 internal --fencing=resource-only", "fencing"),
+    ("drbdsetup attach 1 /dev/data0 /dev/data0 internal --read-balancing=round-robin", "read-balancing"),
     ("drbdsetup resource-options r0 --cpu-mask=3", "cpu-mask"),
 ];
 
@@ -438,7 +438,7 @@ fn unbuilt(lab: &Lab) -> Result<()> {
         refused(alpha, command, 10, &words)?;
         let shown = alpha.sh("drbdsetup show r0 --show-defaults")?;
         ensure(
-            !shown.contains("pull-ahead") && !shown.contains("resource-only"),
+            !shown.contains("pull-ahead") && !shown.contains("round-robin"),
             || shown,
         )?;
     }
