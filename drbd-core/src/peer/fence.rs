@@ -105,6 +105,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if let (true, Some(change)) = (still_down, fenced.change()) {
             let _ = self.conn_change(change, Mode::Soft, d);
         }
+        if self.links != run.links {
+            // It was about a peer that has been here since, and may be gone again.
+            self.fence_after_loss(d);
+        }
         let highest: Disk = self.summary().highest_pdsk;
         self.fencing_ended(fenced.succeeded(highest), d);
     }

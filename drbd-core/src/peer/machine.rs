@@ -173,6 +173,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 // A demotion looks after every event.
                 r.check_finished(i, d);
             }),
+            // Of the resource: the volume may be gone.
+            Event::HelperDone {
+                helper: HelperCall::FencePeer,
+                exit,
+                ..
+            } => self.fence_helper_done(exit, d),
             Event::HelperDone { vnr, helper, exit } => {
                 self.with_volume(vnr, d, |r, i, d| r.helper_done(i, helper, exit, d))
             }

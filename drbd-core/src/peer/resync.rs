@@ -122,15 +122,15 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     ) {
         let side = match helper {
             HelperCall::BeforeResync(side) => side,
-            HelperCall::FencePeer => return self.fence_helper_done(exit, d),
             HelperCall::Notice(_) if self.parting == Some(helper) => {
                 self.parting = None;
                 self.give_up(d);
                 return;
             }
-            HelperCall::AfterResyncTarget | HelperCall::UnfencePeer | HelperCall::Notice(_) => {
-                return
-            }
+            HelperCall::AfterResyncTarget
+            | HelperCall::FencePeer
+            | HelperCall::UnfencePeer
+            | HelperCall::Notice(_) => return,
         };
         let Some(v) = self.vol(i) else { return };
         let vnr = v.vnr;

@@ -186,3 +186,70 @@ fn a_code_that_comes_after_the_peer_is_ignored() {
         assert_eq!((p.n[0].show(), generation(&p, 0)), before, "{exit}");
     }
 }
+
+#[test]
+fn a_link_that_is_lost_again_while_the_helper_runs_is_asked_about_again() {
+    let mut p = mirror(Fencing::ResourceAndStonith, 4);
+    p.n[0].w.fence_held = true;
+    lose(&mut p, 0);
+    p.n[0].closed();
+    meet(&mut p, 1);
+    lose(&mut p, 0);
+    p.n[0].closed();
+    let (s, before) = (p.n[0].s(), generation(&p, 0));
+    assert!(s.susp_fen, "{s}");
+
+    // What the helper found out was about a peer that has been here since: it is called anew.
+    p.n[0].w.fence_held = false;
+    p.n[0].feed(Event::HelperDone {
+        vnr: 0,
+        helper: HelperCall::FencePeer,
+        exit: 4,
+    });
+    let s = p.n[0].s();
+    assert_eq!((s.pdsk, s.susp_fen), (Disk::Outdated, false), "{s}");
+    assert_ne!(generation(&p, 0), before);
+}
+
+#[test]
+fn a_promotion_is_not_refused_for_what_was_found_out_before_the_peer_came_and_went() {
+    let mut p = mirror(Fencing::ResourceOnly, 4);
+    p.n[0].w.fence_held = true;
+    lose(&mut p, 0);
+    p.n[0].closed();
+    meet(&mut p, 1);
+    p.n[0].admin(Command::Secondary(0));
+    p.settle();
+    lose(&mut p, 0);
+    p.n[0].closed();
+    p.n[0].admin(Command::Primary {
+        vnr: 0,
+        force: false,
+    });
+    assert_ne!(p.n[0].s().role, Role::Primary);
+
+    p.n[0].w.fence_held = false;
+    p.n[0].feed(Event::HelperDone {
+        vnr: 0,
+        helper: HelperCall::FencePeer,
+        exit: 4,
+    });
+    assert_eq!(p.n[0].s().role, Role::Primary);
+    assert_eq!(p.n[0].s().pdsk, Disk::Outdated);
+}
+
+#[test]
+fn the_helper_may_end_when_the_volume_that_it_was_called_for_is_gone() {
+    let mut p = mirror(Fencing::ResourceOnly, 4);
+    p.n[0].w.fence_held = true;
+    lose(&mut p, 0);
+    p.n[0].closed();
+    assert!(p.n[0].r.fencing.is_some());
+    p.n[0].r.remove_volume(0);
+    p.n[0].feed(Event::HelperDone {
+        vnr: 0,
+        helper: HelperCall::FencePeer,
+        exit: 4,
+    });
+    assert!(p.n[0].r.fencing.is_none());
+}
