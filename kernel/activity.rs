@@ -24,7 +24,6 @@ use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
 
 use crate::backing::Backing;
-use crate::bitmap::Bits;
 use crate::device::Device;
 use crate::sys::bdev::BackingDev;
 use crate::sys::bio::{self, OpFlags, Status, UpperBio};
@@ -164,12 +163,12 @@ pub(crate) fn clear_ring(meta: &BackingDev, first: u64, layout: AlLayout) -> Res
 impl Backing {
     /// Writes the transaction that was gathered, if there is one. `true`: extents have become
     /// active. After a failure the log says so. May sleep.
-    fn transact(&self, device: &Device, writer: &mut Writer, bits: &Bits) -> bool {
+    fn transact(&self, device: &Device, writer: &mut Writer) -> bool {
         match writer.log.start(&self.activity.set) {
             Started::Nothing => false,
             Started::Committed => true,
             Started::Transaction { evicts } => {
-                let done = self.write_transaction(writer, evicts, bits);
+                let done = self.write_transaction(device, writer, evicts);
                 match done {
                     Ok(()) => {
                         device.counters.al_writ.fetch_add(1, Ordering::Relaxed);
@@ -181,13 +180,16 @@ impl Backing {
         }
     }
 
-    fn write_transaction(&self, writer: &mut Writer, evicts: bool, bits: &Bits) -> Result {
+    fn write_transaction(&self, device: &Device, writer: &mut Writer, evicts: bool) -> Result {
         let set = &self.activity.set;
         if evicts {
+            // As it is under the log's mutex: one that it takes the place of is not written any
+            // more.
+            let bits = device.bits().ok_or(EIO)?;
             self.flush_evicted()?;
             for extent in writer.log.evicted(set) {
                 // 32 extents share a page of bitmap.
-                self.write_set_bits(bits, (extent >> 5) as usize)?;
+                self.write_set_bits(&bits, (extent >> 5) as usize)?;
             }
             writer.log.bitmap_written().map_err(|_| EINVAL)?;
         }
@@ -202,6 +204,20 @@ impl Backing {
         let sector = at.saturating_add(u64::from(nr).saturating_mul(8));
         bio::write_page(&self.meta, sector, block, 4096, self.md_flags())?;
         log.block_written(set).map_err(|_| EINVAL)
+    }
+
+    /// Keeps the log from being written, and bitmaps from being written for it, as long as the
+    /// guard is there. Who puts a bitmap of another size in place holds it until that one is on the
+    /// disk: nobody writes the old one over it. May sleep.
+    pub(crate) fn hold_log(&self) -> impl Sized + '_ {
+        self.activity.writer.lock()
+    }
+
+    /// Writes what changed of the bitmap that is in place, durably; for who does not have the
+    /// owner's mutex. May sleep.
+    pub(crate) fn write_bitmap_in_place(&self, device: &Device) -> Result {
+        let _held = self.hold_log();
+        self.write_bitmap(&*device.bits().ok_or(EIO)?)
     }
 
     /// The log is written from now on (`al-updates yes`), or not any more. When it is again, the
@@ -290,7 +306,7 @@ impl Device {
     /// One transaction for as many of those who wait as it takes. `true`: there is more to do.
     fn log_round(self: &Arc<Self>) -> bool {
         let waiting = Iterator::chain(self.starved.take_all(), self.cold.take_all());
-        let Some((local, bits)) = self.local_io().zip(self.bits()) else {
+        let Some(local) = self.local_io() else {
             // They go to the peer alone, or fail, or wait for another policy.
             for bio in waiting {
                 self.submit_covered(bio, Refs::NONE);
@@ -300,7 +316,7 @@ impl Device {
         let mut writer = local.activity.writer.lock();
         let failed_before = writer.log.has_failed();
         let starves = self.gather(&local, &mut writer, waiting);
-        let wrote = local.transact(self, &mut writer, &bits);
+        let wrote = local.transact(self, &mut writer);
         let failed = writer.log.has_failed();
         let mut ready = core::mem::take(&mut writer.ready);
         drop(writer);
@@ -407,7 +423,7 @@ impl Device {
         goes_on: impl Fn() -> bool,
     ) -> Result<Refs> {
         loop {
-            let Some((local, bits)) = self.local_io().zip(self.bits()) else {
+            let Some(local) = self.local_io() else {
                 return Ok(Refs::NONE);
             };
             let activity = &local.activity;
@@ -415,7 +431,7 @@ impl Device {
             let mut writer = activity.writer.lock();
             let failed_before = writer.log.has_failed();
             let wanted = writer.log.want(&activity.set, sector, bytes);
-            let wrote = local.transact(self, &mut writer, &bits);
+            let wrote = local.transact(self, &mut writer);
             let failed = writer.log.has_failed();
             drop(writer);
             let useless = failed && matches!(wanted, Ok((_, true)));

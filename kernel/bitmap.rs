@@ -214,23 +214,21 @@ impl Bits {
             .map_err(|_| EINVAL)
     }
 
-    /// A bitmap for a device of `sectors` that keeps these bits; bits that it has in addition are
-    /// set if `set_new`. May sleep.
-    pub(crate) fn resized(&self, sectors: u64, set_new: bool) -> Result<Self> {
-        let new = Self::new(sectors)?;
+    /// Sets what is set in `old`; bits that `old` does not have are set if `set_new`. Others may
+    /// change both meanwhile.
+    pub(crate) fn take_over(&self, old: &Self, set_new: bool) {
         let mut from = 0;
-        while let Some(run) = self.map().next_run(from) {
+        while let Some(run) = old.map().next_run(from) {
             let end = run.start.saturating_add(run.length);
             if run.set {
-                let last = end.min(new.len()).saturating_sub(1);
-                new.set_range(BitRange::new(run.start, last));
+                let last = end.min(self.len()).saturating_sub(1);
+                self.set_range(BitRange::new(run.start, last));
             }
             from = end;
         }
-        if set_new && new.len() > self.len() {
-            new.set_range(BitRange::new(self.len(), new.len().saturating_sub(1)));
+        if set_new && self.len() > old.len() {
+            self.set_range(BitRange::new(old.len(), self.len().saturating_sub(1)));
         }
-        Ok(new)
     }
 }
 

@@ -4,6 +4,7 @@
 //! policy that says where requests go.
 
 mod local;
+mod marks;
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::request::policy::Policy;
@@ -15,7 +16,6 @@ use kernel::str::CString;
 use kernel::sync::{Arc, ArcBorrow, Mutex};
 
 use crate::backing::Backing;
-use crate::bitmap::Bits;
 use crate::objects;
 use crate::peer_io::PeerIo;
 use crate::ranges::{Ranges, Taken, Tickets};
@@ -33,6 +33,7 @@ use crate::sys::workqueue::{
 use crate::sys::{new_spinlock_irq, SpinLockIrq};
 
 pub(crate) use local::Local;
+use marks::BitsInPlace;
 
 /// Counters of a volume, for `/proc/drbd` and the statistics (docs/interface.md).
 #[derive(Default)]
@@ -83,9 +84,6 @@ impl Counters {
     }
 }
 
-/// Bits that may be left, beside those of failed blocks, when the machine begins to be told.
-const SYNC_END: u64 = 64;
-
 /// A volume.
 #[pin_data]
 pub(crate) struct Device {
@@ -102,7 +100,7 @@ pub(crate) struct Device {
     #[pin]
     local: Guarded<Backing>,
     #[pin]
-    bits: SpinLockIrq<Option<Arc<Bits>>>,
+    bits: SpinLockIrq<BitsInPlace>,
     policy: AtomicU32,
     /// Sectors.
     pub(crate) size: AtomicU64,
@@ -313,7 +311,7 @@ impl Device {
                 resource,
                 disk <- new_mutex!(None, "drbd_disk"),
                 local <- Guarded::none(),
-                bits <- new_spinlock_irq!(None, "drbd_bits"),
+                bits <- new_spinlock_irq!(BitsInPlace::default(), "drbd_bits"),
                 policy: AtomicU32::new(Policy::NOWHERE.to_bits()),
                 size: AtomicU64::new(0),
                 opens: AtomicU32::new(0),
@@ -383,17 +381,6 @@ impl Device {
         self.disk.lock().as_ref().map(f)
     }
 
-    /// The bitmap. Any context.
-    pub(crate) fn bits(&self) -> Option<Arc<Bits>> {
-        self.bits.lock().clone()
-    }
-
-    /// Puts another bitmap in place.
-    pub(crate) fn replace_bits(&self, bits: Option<Arc<Bits>>) {
-        let old = core::mem::replace(&mut *self.bits.lock(), bits);
-        drop(old);
-    }
-
     /// The policy now.
     pub(crate) fn policy(&self) -> Policy {
         Policy::from_bits(self.policy.load(Ordering::Acquire))
@@ -456,30 +443,6 @@ impl Device {
         self.kick_if_parked();
         // A receiver may wait for it.
         self.idle.wake_all();
-    }
-
-    /// Marks blocks out of sync. Any context.
-    pub(crate) fn mark_out_of_sync(&self, sector: u64, bytes: u32) {
-        if let Some(bits) = self.bits() {
-            bits.set_out_of_sync(sector, bytes);
-        }
-    }
-
-    /// Marks blocks in sync; the resync may be over. Any context.
-    pub(crate) fn mark_in_sync(&self, sector: u64, bytes: u32) {
-        if let Some(bits) = self.bits() {
-            if bits.set_in_sync(sector, bytes) > 0 && bits.weight() <= self.sync_end() {
-                self.resource.resync_moved(self.vnr);
-            }
-        }
-    }
-
-    /// The machine is told of progress when so few bits are left.
-    fn sync_end(&self) -> u64 {
-        self.counters
-            .rs_failed
-            .load(Ordering::Relaxed)
-            .saturating_add(SYNC_END)
     }
 
     /// All bits are set, and nobody is connected.
@@ -723,10 +686,8 @@ impl Device {
             self.end(upper, started, Status::OK);
             return;
         }
-        if let Some(bits) = self.bits() {
-            if !upper.flags().has(OpFlags::RAHEAD) {
-                bits.set_out_of_sync(upper.sector(), upper.bytes());
-            }
+        if !upper.flags().has(OpFlags::RAHEAD) {
+            self.mark_out_of_sync(upper.sector(), upper.bytes());
         }
         self.local_error(false);
         upper.end_accounting(started);

@@ -358,10 +358,12 @@ fn set_size(
 ) -> Result {
     // Without a size on disk, a backing device that is there is still being attached.
     if let (Some(local), Some(on_disk)) = (device.local(), on_disk) {
+        // Until the new bitmap is on the disk, the log does not write pages of the old one.
+        let held = local.hold_log();
         let bits = match device.bits() {
-            Some(old) => old.resized(sectors, set_new)?,
-            None if on_disk == sectors => local.read_bitmap(sectors)?,
-            None => local.read_bitmap(on_disk)?.resized(sectors, set_new)?,
+            Some(old) => device.resize_bits(&old, sectors, set_new)?,
+            None if on_disk == sectors => Arc::new(local.read_bitmap(sectors)?, GFP_KERNEL)?,
+            None => device.resize_bits(&local.read_bitmap(on_disk)?, sectors, set_new)?,
         };
         let about = About::Device(device);
         say(
@@ -384,6 +386,7 @@ fn set_size(
             bits.mark_all_dirty();
             local.write_bitmap(&bits)?;
         }
+        drop(held);
         let (kib, set) = (bits.weight().saturating_mul(4), bits.weight());
         say(
             Level::Info,
@@ -396,7 +399,7 @@ fn set_size(
         if set == bits.len() && on_disk != sectors {
             device.suspend_al();
         }
-        device.replace_bits(Some(Arc::new(bits, GFP_KERNEL)?));
+        device.replace_bits(Some(bits));
     }
     let kib = sectors / 2;
     say(

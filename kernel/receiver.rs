@@ -748,8 +748,7 @@ impl Receiver<'_> {
                 // Ours is the only copy. The range may be larger than what the activity log takes
                 // at a time: the bitmap tells of it instead.
                 device.mark_out_of_sync(range.sector(), range.size());
-                let bits = device.bits().ok_or(EIO)?;
-                local.write_bitmap(&bits)?;
+                local.write_bitmap_in_place(&device)?;
             }
             local
                 .data

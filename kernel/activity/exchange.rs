@@ -12,7 +12,6 @@ use kernel::sync::Arc;
 
 use super::Activity;
 use crate::backing::Backing;
-use crate::bitmap::Bits;
 use crate::device::Device;
 
 /// Why the log is as it was.
@@ -38,7 +37,7 @@ impl Device {
     /// it has. May sleep until the writes under way are over.
     pub(crate) fn exchange_log(self: &Arc<Self>, extents: u32) -> Result<u16, Kept> {
         // The disk is not taken away meanwhile.
-        let Some((local, bits)) = self.local_io().zip(self.bits()) else {
+        let Some(local) = self.local_io() else {
             return Err(Kept::NoDisk);
         };
         let layout = local.layout.al();
@@ -46,7 +45,7 @@ impl Device {
         // The memory first; its log is made when the old one has come to its end.
         let new = local.with_log(Activity::new(layout, extents, false)?)?;
         let closed = self.close_log(&local);
-        let closed = closed.and_then(|()| settle(&local, &bits).map_err(|_| Kept::Failed));
+        let closed = closed.and_then(|()| settle(self, &local).map_err(|_| Kept::Failed));
         if closed.is_ok() {
             let log = local.activity.writer.lock().log.successor(slots);
             new.activity.writer.lock().log = log;
@@ -91,7 +90,7 @@ impl Device {
 }
 
 /// What leaves the log is stable, and the bitmap on disk knows the rest: all extents leave at once.
-fn settle(local: &Backing, bits: &Bits) -> Result {
+fn settle(device: &Device, local: &Backing) -> Result {
     local.flush_data()?;
-    local.write_bitmap(bits)
+    local.write_bitmap_in_place(device)
 }

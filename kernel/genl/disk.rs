@@ -192,7 +192,7 @@ fn set_al_updates(device: &Device, conf: &DiskConf) -> Result {
         let local = device.local().ok_or(ENODEV)?;
         local.set_log_updates(true)?;
         // What was evicted meanwhile.
-        local.write_bitmap(&*device.bits().ok_or(ENODEV)?)?;
+        local.write_bitmap_in_place(device)?;
     }
     promise(true)
 }

@@ -1,28 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Disks that become larger while DRBD is down.
+//! Disks that become larger while DRBD is down, on both nodes or on one.
 
-use super::{steps, Scenario, OURS_AND_MIXED, PLAIN};
+use super::{crash, steps, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::compare;
 use crate::drbdconf::Resource;
 use crate::error::{ensure, Result};
 use crate::lab::Lab;
 use crate::node::Node;
+use crate::time;
 
 /// Sizes that change.
-pub const SCENARIOS: [Scenario; 1] = [Scenario {
-    name: "resize-offline",
-    about: "both disks grow while DRBD is down: metadata moves, the device grows with the second",
-    source: include_str!("resize.rs"),
-    pairs: OURS_AND_MIXED,
-    run: offline,
-    ..PLAIN
-}];
+pub const SCENARIOS: [Scenario; 2] = [
+    Scenario {
+        name: "resize-offline",
+        about:
+            "both disks grow while DRBD is down: metadata moves, the device grows with the second",
+        source: include_str!("resize.rs"),
+        pairs: OURS_AND_MIXED,
+        run: offline,
+        ..PLAIN
+    },
+    Scenario {
+        name: "resize-peer-returns",
+        about: "a peer comes back with a larger disk, five times, while the Primary writes",
+        source: include_str!("resize.rs"),
+        pairs: OURS_AND_MIXED,
+        run: peer_returns,
+        ..PLAIN
+    },
+];
 
 /// What stands for a disk that can grow: a part of `/dev/data0`.
 const STORE: &str = "/dev/mapper/store";
 /// Sizes of it in sectors: 32 and 48 MiB.
 const SMALL: u32 = 65_536;
 const LARGE: u32 = 98_304;
+/// What a disk gets at a time in [`peer_returns`]: 3 MiB; and how often.
+const STEP: u32 = 6144;
+const STEPS: u32 = 5;
+/// Writes that the Primary has acknowledged between two changes.
+const WRITES: usize = 300;
 
 /// Gives the store another size, or makes it.
 fn set_store(node: &Node, sectors: u32) -> Result<()> {
@@ -80,4 +97,45 @@ fn offline(lab: &Lab) -> Result<()> {
         node.sh("udevadm settle; drbdadm down r0 && dmsetup remove store")?;
     }
     compare::same_data(alpha, beta, 0, before)
+}
+
+/// The device grows under a Primary that writes alone until the very moment: what it marks while
+/// its bitmap becomes larger is not forgotten.
+fn peer_returns(lab: &Lab) -> Result<()> {
+    let (alpha, beta) = lab.pair();
+    let r0 = Resource::r0().on_disk(STORE).fast_resync();
+    let mut size = SMALL;
+    set_store(alpha, SMALL + STEPS * STEP)?;
+    set_store(beta, size)?;
+    steps::bring_up_in_sync(lab, &r0)?;
+    let mut bytes = steps::device_bytes(alpha, &r0)?;
+    let mut writer = crash::start_writer(alpha, bytes / 4096, 1, 0)?;
+    let mut said = 0;
+    for _ in 0..STEPS {
+        beta.sh("udevadm settle; drbdadm down r0")?;
+        let more = said + WRITES;
+        writer.until("writes without the peer", time::command(), |seen| {
+            said = seen.out.lines().count();
+            said > more
+        })?;
+        size += STEP;
+        set_store(beta, size)?;
+        beta.sh("drbdadm check-resize r0 && drbdadm up r0")?;
+        steps::wait_synced(alpha, beta, &r0)?;
+        let now = steps::device_bytes(alpha, &r0)?;
+        ensure(
+            now > bytes && now == steps::device_bytes(beta, &r0)?,
+            || format!("{bytes} bytes have become {now}"),
+        )?;
+        bytes = now;
+    }
+    writer.kill()?;
+    let journal = crash::journal_of(&writer.wait(time::command())?.out);
+    steps::switch_over(alpha, beta, &r0)?;
+    crash::check(beta, &journal)?;
+    steps::demote(beta)?;
+    for node in lab.nodes() {
+        node.sh("udevadm settle; drbdadm down r0 && dmsetup remove store")?;
+    }
+    compare::same_data(alpha, beta, 0, bytes)
 }
