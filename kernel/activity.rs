@@ -18,7 +18,6 @@ use core::sync::atomic::{AtomicU16, Ordering};
 use drbd_core::al::{bucket_count, ActiveSet, Bucket, Log, Refs, Slot, Started, Wait};
 use drbd_core::meta::al::{emit_initialized, Transaction, TransactionKind};
 use drbd_core::meta::AlLayout;
-use drbd_core::peer::{DiskErrorKind, Event};
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
@@ -202,7 +201,7 @@ impl Backing {
         let nr = log.emit(set, block.bytes_mut()).map_err(|_| EINVAL)?;
         let at = self.layout.al_sector();
         let sector = at.saturating_add(u64::from(nr).saturating_mul(8));
-        bio::write_page(&self.meta, sector, block, 4096, self.md_flags())?;
+        self.write_metadata(sector, block, 4096, self.md_flags())?;
         log.block_written(set).map_err(|_| EINVAL)
     }
 
@@ -390,10 +389,7 @@ impl Device {
             **self,
             "the activity log could not be written"
         );
-        self.resource.feed(Event::DiskError {
-            vnr: self.vnr,
-            kind: DiskErrorKind::Metadata,
-        });
+        self.resource.feed(self.metadata_failed());
     }
 
     /// Takes references for a write of the peer, which keeps no copy: the extents get into the log

@@ -8,10 +8,11 @@
 //!
 //! A cleared bit goes to the disk only behind a flush of the data that it vouches for.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use drbd_core::config::DiskConf;
 use drbd_core::meta::{Layout, MdIndex, Superblock};
 use drbd_core::peer::DiskData;
+use drbd_core::request::overdue;
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
@@ -19,6 +20,7 @@ use kernel::sync::{Arc, Mutex};
 use crate::activity::{self, Activity};
 use crate::bitmap::{Bits, Changed};
 use crate::objects;
+use crate::patience::Patience;
 use crate::sys::bdev::BackingDev;
 use crate::sys::bio::{self, OpFlags};
 use crate::sys::page::OwnedPage;
@@ -42,11 +44,15 @@ pub(crate) struct Backing {
     /// The options.
     #[pin]
     conf: SpinLockIrq<DiskConf>,
+    /// `disk-timeout` of the options, for each I/O.
+    disk_timeout: AtomicU32,
     /// A flush of the data failed, and the disk is in use all the same.
     flush_failed: AtomicBool,
     /// The buffer for metadata blocks. Held while a page of the bitmap is written, so that who
     /// finds a page unchanged knows that it is not on its way either.
     buffer: Arc<Mutex<OwnedPage>>,
+    /// I/O that can be given up.
+    pub(crate) patience: Arc<Patience>,
     /// The activity log.
     #[pin]
     pub(crate) activity: Activity,
@@ -92,7 +98,9 @@ impl Backing {
         };
         let buffer =
             Arc::pin_init(new_mutex!(page, "drbd_md_buffer"), GFP_KERNEL).map_err(|_| NOMEM)?;
-        let backing = Self::with(data, meta, layout, conf, buffer, log).map_err(|_| NOMEM)?;
+        let patience = Patience::new().map_err(|_| NOMEM)?;
+        let shared = (buffer, patience);
+        let backing = Self::with(data, meta, layout, conf, shared, log).map_err(|_| NOMEM)?;
         Ok((backing, disk))
     }
 
@@ -101,7 +109,7 @@ impl Backing {
         meta: Arc<BackingDev>,
         layout: Layout,
         conf: DiskConf,
-        buffer: Arc<Mutex<OwnedPage>>,
+        (buffer, patience): (Arc<Mutex<OwnedPage>>, Arc<Patience>),
         log: impl PinInit<Activity, Error>,
     ) -> Result<Arc<Self>> {
         Arc::pin_init(
@@ -109,9 +117,11 @@ impl Backing {
                 data,
                 meta,
                 layout,
+                disk_timeout: AtomicU32::new(conf.disk_timeout),
                 conf <- new_spinlock_irq!(conf, "drbd_disk_conf"),
                 flush_failed: AtomicBool::new(false),
                 buffer,
+                patience,
                 activity <- log,
                 _counted: objects::Backings::new(),
             }? Error),
@@ -122,8 +132,8 @@ impl Backing {
     /// The same disk with another activity log. May sleep.
     pub(crate) fn with_log(&self, log: impl PinInit<Activity, Error>) -> Result<Arc<Self>> {
         let (data, meta) = (self.data.clone(), self.meta.clone());
-        let buffer = self.buffer.clone();
-        let new = Self::with(data, meta, self.layout, self.conf(), buffer, log)?;
+        let shared = (self.buffer.clone(), self.patience.clone());
+        let new = Self::with(data, meta, self.layout, self.conf(), shared, log)?;
         if self.flush_failed.load(Ordering::Relaxed) {
             new.no_more_flushes();
         }
@@ -137,6 +147,8 @@ impl Backing {
 
     /// Other options.
     pub(crate) fn set_conf(&self, conf: DiskConf) {
+        self.disk_timeout
+            .store(conf.disk_timeout, Ordering::Relaxed);
         *self.conf.lock() = conf;
     }
 
@@ -172,13 +184,36 @@ impl Backing {
         let mut page = self.buffer.lock();
         page.bytes_mut().fill(0);
         superblock.emit(page.bytes_mut()).map_err(|_| EINVAL)?;
-        bio::write_page(
-            &self.meta,
-            self.layout.superblock_sector(),
-            &page,
-            4096,
-            self.md_flags(),
-        )
+        let at = self.layout.superblock_sector();
+        self.write_metadata(at, &page, 4096, self.md_flags())
+    }
+
+    /// How long the disk may take, in ms. Any context.
+    pub(crate) fn limit_ms(&self) -> Option<u32> {
+        overdue::disk_limit_ms(self.disk_timeout.load(Ordering::Relaxed))
+    }
+
+    /// Writes the first `bytes` bytes of `page` to the metadata device. May sleep.
+    pub(crate) fn write_metadata(
+        &self,
+        sector: u64,
+        page: &OwnedPage,
+        bytes: u32,
+        flags: OpFlags,
+    ) -> Result {
+        let Some(limit) = self.limit_ms() else {
+            return bio::write_page(&self.meta, sector, page, bytes, flags);
+        };
+        let data = page.bytes().get(..bytes as usize).ok_or(EINVAL)?;
+        self.patience
+            .write_block(&self.meta, sector, data, flags, limit)
+    }
+
+    fn flush(&self, disk: &Arc<BackingDev>) -> Result {
+        match self.limit_ms() {
+            Some(limit) => self.patience.flush(disk, limit),
+            None => disk.flush(),
+        }
     }
 
     /// Reads the bitmap of a device of `sectors`. May sleep.
@@ -205,7 +240,7 @@ impl Backing {
             wrote |= self.write_page_of_bitmap(bits, index, Changed::ANY, Changed::CLEARED)?;
         }
         if wrote && self.conf.lock().md_flushes {
-            return self.meta.flush();
+            return self.flush(&self.meta);
         }
         Ok(())
     }
@@ -244,14 +279,14 @@ impl Backing {
         }
         let (at, sectors) = self.layout.bitmap_page(index as u64).ok_or(EINVAL)?;
         let bytes = (sectors as u32).saturating_mul(512);
-        bio::write_page(&self.meta, at, page, bytes, OpFlags::META_SYNC)
+        self.write_metadata(at, page, bytes, OpFlags::META_SYNC)
     }
 
     /// Data that was written is stable afterwards, unless the administrator says that it is anyway
     /// (`disk-flushes no`). May sleep.
     pub(crate) fn flush_data(&self) -> Result {
         if self.has_cache() {
-            return self.data.flush();
+            return self.flush(&self.data);
         }
         Ok(())
     }

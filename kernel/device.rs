@@ -155,6 +155,8 @@ pub(crate) struct Device {
     watch_work: DelayedWork<Device, 3>,
     #[pin]
     later_work: DelayedWork<Device, 4>,
+    #[pin]
+    patience_work: DelayedWork<Device, 7>,
     /// Writes from above that need extents which are not in the activity log.
     pub(crate) cold: LList<UpperBio, 0>,
     /// Those of them that the last transaction had no room for, older than the others.
@@ -184,6 +186,7 @@ impl_has_work! {
 impl_has_delayed_work! {
     impl HasDelayedWork<Self, 3> for Device { self.watch_work }
     impl HasDelayedWork<Self, 4> for Device { self.later_work }
+    impl HasDelayedWork<Self, 7> for Device { self.patience_work }
 }
 
 /// Changes of the disk that applications see. They are made by a work item, because the block
@@ -266,6 +269,10 @@ impl WorkItem<2> for Device {
 
     fn run(this: Arc<Self>) {
         this.wait_for_copies();
+        let patience = this.local().map(|local| local.patience.clone());
+        if let Some(patience) = patience {
+            patience.wait_for_rest();
+        }
         // What the peer was told to be written must not be lost with a disk that nobody flushes any
         // more. If it cannot be made stable, the peer must not forget it.
         if this.local().is_some_and(|l| l.flush_data().is_err()) {
@@ -338,6 +345,7 @@ impl Device {
                 watch <- crate::progress::Watch::new(),
                 watch_work <- crate::progress::new_work(),
                 later_work <- crate::later::new_work(),
+                patience_work <- crate::patience::new_work(),
                 cold: LList::new(),
                 starved: LList::new(),
                 peers_starving: AtomicU32::new(0),
@@ -577,9 +585,21 @@ impl Device {
         }
     }
 
+    /// The local disk has done a write or a flush. Any context.
+    #[inline]
+    pub(crate) fn local_write_done(self: &Arc<Self>, slot: SlotId, status: Status) {
+        if !status.is_ok() {
+            // The owner hears of it first: it may be that I/O is suspended for it.
+            self.local_write_failed(slot);
+            return;
+        }
+        self.local_done();
+        self.request_event(slot, Event::Local { ok: true });
+    }
+
     /// The local disk has failed a write or a flush: the request hears of it when the owner has.
     /// Any context.
-    pub(crate) fn local_write_failed(self: &Arc<Self>, slot: SlotId) {
+    fn local_write_failed(self: &Arc<Self>, slot: SlotId) {
         self.local_error(true);
         self.request_event(slot, Event::LocalFailed);
         self.failed_writes.fetch_add(1, Ordering::AcqRel);

@@ -50,6 +50,7 @@ mod later;
 mod link;
 mod log;
 mod objects;
+mod patience;
 mod peer_io;
 mod perform;
 mod plane;
@@ -73,7 +74,7 @@ mod vector;
 mod verify;
 
 pub(crate) use self::globals::{
-    family, handlers, io_queue, later, major, peer_ios, registry, requests, srcu,
+    family, handlers, io_queue, later, major, peer_ios, registry, requests, srcu, timed_ios,
 };
 
 module! {

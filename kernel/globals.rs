@@ -7,6 +7,7 @@ use kernel::sync::Arc;
 
 use crate::genl::Family;
 use crate::later::Later;
+use crate::patience::Timed;
 use crate::peer_io::PeerIo;
 use crate::plane::Req;
 use crate::registry::Registry;
@@ -37,6 +38,8 @@ pub(crate) struct Globals {
     requests: BioSet<Req>,
     #[pin]
     peer_ios: BioSet<PeerIo>,
+    #[pin]
+    timed_ios: BioSet<Timed>,
     /// Work of devices: what interrupts leave, what the owner must not do itself.
     io: Workqueue,
     #[pin]
@@ -65,6 +68,7 @@ impl Globals {
                 io,
                 requests <- BioSet::new(reserve),
                 peer_ios <- BioSet::new(reserve),
+                timed_ios <- BioSet::new(reserve),
                 srcu <- new_srcu!(),
                 major,
             }? Error),
@@ -114,6 +118,11 @@ pub(crate) fn requests() -> &'static BioSet<Req> {
 /// Where I/O for the peer is made.
 pub(crate) fn peer_ios() -> &'static BioSet<PeerIo> {
     &GLOBALS.get().peer_ios
+}
+
+/// Where I/O that can be given up is made.
+pub(crate) fn timed_ios() -> &'static BioSet<Timed> {
+    &GLOBALS.get().timed_ios
 }
 
 /// Guards the policies of all devices.

@@ -121,9 +121,7 @@ pub(crate) fn perform(
         Effect::Requests(event) => each_request(
             resource,
             match event {
-                LogEvent::ConnectionLostWhilePending | LogEvent::AbortDiskIo => {
-                    Told::ConnectionLost
-                }
+                LogEvent::ConnectionLostWhilePending => Told::ConnectionLost,
                 LogEvent::Resend | LogEvent::RestartFrozenDiskIo => Told::Retry,
                 LogEvent::Thaw => Told::Thawed,
             },
@@ -201,6 +199,11 @@ pub(crate) fn perform(
         Effect::Drain(vnr) => {
             if let Some(device) = resource.device(vnr) {
                 device.report_when_drained();
+            }
+        }
+        Effect::AbandonDisk(vnr) => {
+            if let Some(device) = resource.device(vnr) {
+                device.abandon_disk();
             }
         }
         Effect::DestroyDisk(vnr) => {
@@ -310,10 +313,7 @@ fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option
     let superblock = owner.core.volume(vnr)?.disk?.superblock;
     if local.write_superblock(&superblock).is_err() {
         log!(Level::Error, **resource, "meta data update failed!");
-        return Some(Event::DiskError {
-            vnr,
-            kind: DiskErrorKind::Metadata,
-        });
+        return Some(device.metadata_failed());
     }
     None
 }
@@ -324,10 +324,7 @@ fn write_bitmap(resource: &Arc<Resource>, vnr: u16) -> Option<Event> {
     let (local, bits) = (device.local()?, device.bits()?);
     match local.write_bitmap(&bits) {
         Ok(()) => None,
-        Err(_) => Some(Event::DiskError {
-            vnr,
-            kind: DiskErrorKind::Metadata,
-        }),
+        Err(_) => Some(device.metadata_failed()),
     }
 }
 

@@ -16,7 +16,7 @@ use drbd_core::al::Refs;
 use drbd_core::peer::Send as Control;
 use drbd_core::request::overdue;
 use drbd_core::request::slots::{FreeHead, Slot, SlotId, SlotTable, Subject};
-use drbd_core::request::word::{Event, ReqWord};
+use drbd_core::request::word::ReqWord;
 use kernel::prelude::*;
 use kernel::sync::barrier::{smp_mb, Full};
 use kernel::sync::Arc;
@@ -101,13 +101,7 @@ impl EndIo for Req {
         let Some(device) = &bio.device else { return };
         match &bio.kind {
             Kind::Write { slot, .. } | Kind::Flush { slot } => {
-                if !status.is_ok() {
-                    // The owner hears of it first: it may be that I/O is suspended for it.
-                    device.local_write_failed(*slot);
-                    return;
-                }
-                device.local_done();
-                device.request_event(*slot, Event::Local { ok: true });
+                device.local_write_done(*slot, status);
             }
             Kind::LocalRead { upper, started } => {
                 device.local_done();

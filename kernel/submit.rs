@@ -10,16 +10,34 @@ use core::sync::atomic::Ordering;
 use drbd_core::al::Refs;
 use drbd_core::request::policy::{Policy, ReadRoute, WriteRoute};
 use drbd_core::request::range::Work;
-use drbd_core::request::slots::Subject;
+use drbd_core::request::slots::{SlotId, Subject};
 use drbd_core::request::word::{Event, Remote, ReqWord};
 use drbd_core::wire::{WriteFlags, WriteOp};
 use kernel::sync::Arc;
 
 use crate::device::{Device, Local};
+use crate::patience::Timed;
 use crate::plane::{Kind, Req};
 use crate::ranges::Tickets;
-use crate::sys::bio::{Op, OpFlags, OwnedBio, Status, UpperBio, UpperCell};
+use crate::sys::bio::{Op, OpFlags, OwnedBio, ReadyBio, Status, UpperBio, UpperCell};
 use crate::sys::Wait;
+
+/// The local part of a write or a flush, which can begin.
+enum Ready<'d> {
+    /// It is waited for.
+    Plain(ReadyBio<'d, Req>),
+    /// It can be given up.
+    Timed(ReadyBio<'d, Timed>),
+}
+
+impl Ready<'_> {
+    fn submit(self) {
+        match self {
+            Self::Plain(bio) => bio.submit(),
+            Self::Timed(bio) => bio.submit(),
+        }
+    }
+}
 
 impl Device {
     /// Takes a bio on its way.
@@ -68,6 +86,10 @@ impl Device {
             bio.end(Status::IO_ERROR);
             return;
         };
+        if local.limit_ms().is_some() {
+            self.timed_read(&local, bio);
+            return;
+        }
         let kind = Kind::LocalRead {
             upper: UpperCell::empty(),
             started: bio.start_accounting(),
@@ -151,15 +173,28 @@ impl Device {
             self.park_for_memory(bio);
             return;
         };
+        let queued = remote.then(|| req.share());
+        let ready = match &local {
+            Some(local) => match self.ready_to_write(req, slot, &bio, local) {
+                Some(ready) => Some(ready),
+                None => {
+                    drop(queued);
+                    self.give_back(slot);
+                    self.park_for_memory(bio);
+                    return;
+                }
+            },
+            None => None,
+        };
         self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
         let started = bio.start_accounting();
         plane.settle_in(slot, bio, started);
-        if remote {
-            self.resource.queue(req.share());
+        if let Some(queued) = queued {
+            self.resource.queue(queued);
         }
-        if let Some(local) = local {
+        if let Some(ready) = ready {
             self.local_begins();
-            req.flush(&local.data).submit();
+            ready.submit();
         }
         self.request_event(slot, Event::Submitted);
     }
@@ -238,17 +273,14 @@ impl Device {
         };
         let queued = (remote != Remote::None).then(|| req.share());
         let ready = match &local {
-            Some(local) => {
-                let flags = bio.flags().only(OpFlags::PASSED_ON);
-                match req.clone_of(&bio, &local.data, flags) {
-                    Ok(ready) => Some(ready),
-                    Err(req) => {
-                        drop((req, queued));
-                        self.back_out(slot, bio);
-                        return;
-                    }
+            Some(local) => match self.ready_to_write(req, slot, &bio, local) {
+                Some(ready) => Some(ready),
+                None => {
+                    drop(queued);
+                    self.back_out(slot, bio);
+                    return;
                 }
-            }
+            },
             None => None,
         };
         self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
@@ -269,6 +301,30 @@ impl Device {
         self.request_event(slot, Event::Submitted);
     }
 
+    /// The local part of a write or a flush.
+    fn ready_to_write<'d>(
+        self: &Arc<Self>,
+        req: OwnedBio<Req>,
+        slot: SlotId,
+        bio: &UpperBio,
+        local: &'d Local<'_>,
+    ) -> Option<Ready<'d>> {
+        let flags = bio.flags().only(OpFlags::PASSED_ON);
+        if local.limit_ms().is_none() {
+            return if bio.bytes() == 0 {
+                Some(Ready::Plain(req.flush(&local.data)))
+            } else {
+                req.clone_of(bio, &local.data, flags).ok().map(Ready::Plain)
+            };
+        }
+        let io = local.patience.write(self, slot, bio)?;
+        Some(Ready::Timed(if bio.bytes() == 0 {
+            io.flush(&local.data)
+        } else {
+            io.write(&local.data, bio.sector(), flags)
+        }))
+    }
+
     fn wire_flags(&self, bio: &UpperBio, policy: &Policy) -> WriteFlags {
         let flags = bio.flags();
         crate::convert::write_flags(
@@ -286,7 +342,7 @@ impl Device {
             .ok()
     }
 
-    fn back_out(self: &Arc<Self>, slot: drbd_core::request::slots::SlotId, bio: UpperBio) {
+    fn back_out(self: &Arc<Self>, slot: SlotId, bio: UpperBio) {
         let plane = &self.resource.plane;
         let tickets = plane.take_tickets(slot);
         let refs = plane.take_refs(slot);

@@ -11,7 +11,7 @@ use drbd_core::genl::context::text;
 use drbd_core::genl::request::{DetachParms, NewCUuidParms, ResizeParms};
 use drbd_core::genl::{ErrCode, Nest};
 use drbd_core::meta::MdIndex;
-use drbd_core::peer::{Command, DiskData, DiskErrorKind, Event, Send, Setting};
+use drbd_core::peer::{Command, DiskData, Send, Setting};
 use drbd_core::state::{Conn, Disk};
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -22,6 +22,7 @@ use crate::backing::Backing;
 use crate::dependents;
 use crate::device::Device;
 use crate::log::{say, About};
+use crate::patience;
 use crate::sys::bdev::{BackingDev, Holder};
 use crate::sys::log::Level;
 
@@ -48,6 +49,7 @@ impl Call<'_> {
         device.set_local(backing);
         let answer = machine(resource.command(Command::Attach(device.vnr, data)));
         if answer.code.is_success() {
+            patience::watch(&device);
             device.with_disk(|disk| disk.uevent_change());
         } else {
             give_up(&device);
@@ -105,6 +107,7 @@ impl Call<'_> {
         if let Some(local) = device.local() {
             local.set_conf(conf);
         }
+        patience::watch(&device);
         dependents::review_soon(resource);
         if cstate == Conn::WFReportParams {
             resource.queue_control(Send::SyncParam(device.vnr));
@@ -162,10 +165,7 @@ fn set_al_extents(device: &Arc<Device>, conf: &DiskConf) -> Option<Answer> {
 
 /// The metadata could not be written: the machine decides what becomes of the disk.
 fn metadata_failed(device: &Device) -> Answer {
-    device.resource.feed(Event::DiskError {
-        vnr: device.vnr,
-        kind: DiskErrorKind::Metadata,
-    });
+    device.resource.feed(device.metadata_failed());
     ErrCode::IoMdDisk.into()
 }
 

@@ -147,6 +147,7 @@ fn delete_minor(device: &Arc<Device>) -> Answer {
 /// Ends what a device does by itself, and removes its disk. May sleep.
 fn remove(device: &Arc<Device>) {
     progress::stop(device);
+    crate::patience::stop(device);
     device.remove();
     crate::later().stop(device);
 }

@@ -21,7 +21,8 @@ use kernel::bindings;
 pub(crate) use self::{
     owned::{
         BioArc,
-        OwnedBio, //
+        OwnedBio,
+        ReadyBio, //
     },
     set::{
         BioSet,

@@ -211,6 +211,29 @@ impl<'a> Data<'a> {
         done
     }
 
+    /// Copies as much of `from` as fits into the pages. For a payload that is to be filled.
+    pub(crate) fn copy_all(&self, from: Data<'_>) {
+        let mut to = *self;
+        let _ = from.each_piece(|address, len| {
+            let mut done = 0u32;
+            while let (Some(piece), true) = (to.first_piece(), done < len) {
+                let count = piece.len.min(len.wrapping_sub(done));
+                // SAFETY: Both pieces have `count` bytes more. Should they overlap, this is still a
+                // copy.
+                unsafe {
+                    core::ptr::copy(
+                        address.wrapping_add(done as usize),
+                        piece.address(),
+                        count as usize,
+                    )
+                };
+                done = done.wrapping_add(count);
+                to = to.skip(count);
+            }
+            Ok(())
+        });
+    }
+
     /// Fills all with zeroes.
     #[cfg(DRBD_SELFTEST)]
     pub(crate) fn zero(&self) {

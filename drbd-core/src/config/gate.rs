@@ -37,8 +37,6 @@ const RESIZE: u16 = 7;
 
 /// The table to be edited as features come.
 const GATES: &[Gate] = &[
-    // disk: disk-timeout
-    gate(DISK, 20, &[0], ErrCode::InvalidRequest),
     // disk: read-balancing; other than prefer-local
     gate(DISK, 21, &[0], ErrCode::InvalidRequest),
     // disk: discard-zeroes-if-aligned, rs-discard-granularity; no discards are offered yet

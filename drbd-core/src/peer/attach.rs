@@ -160,7 +160,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     pub(super) fn disk_error(&mut self, i: usize, kind: DiskErrorKind, d: &mut dyn Driver) {
         let Some(v) = self.vol(i) else { return };
         let (vnr, state) = (v.vnr, v.state);
-        if d.on_io_error(vnr) == OnIoError::PassOn && kind != DiskErrorKind::Metadata {
+        let of_data = matches!(kind, DiskErrorKind::Read | DiskErrorKind::Write);
+        if d.on_io_error(vnr) == OnIoError::PassOn && of_data {
             if state.disk > Disk::Inconsistent {
                 let _ = self.change(i, Change::disk(Disk::Inconsistent), Mode::Hard, d);
             }
@@ -168,6 +169,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
         if state.disk > Disk::Failed {
             v.was_io_error = true;
+        }
+        if kind == DiskErrorKind::Hang && state.disk >= Disk::Failed {
+            // First: nothing of what follows may wait for it.
+            d.perform(Effect::AbandonDisk(vnr));
+        }
+        if state.disk > Disk::Failed {
             let _ = self.change(i, Change::disk(Disk::Failed), Mode::Hard, d);
         }
     }

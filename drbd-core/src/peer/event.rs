@@ -123,6 +123,8 @@ pub enum DiskErrorKind {
     Write,
     /// Superblock, activity log or bitmap.
     Metadata,
+    /// It did not answer within `disk-timeout`; whether it ever will is not known.
+    Hang,
 }
 
 /// What the option `on-io-error` says.
@@ -380,6 +382,9 @@ pub enum Effect {
     /// Say [`Event::Drained`] when no request of the volume is under way any more: each is
     /// answered, and stable at the peer or marked out of sync ([`Driver::open_requests`]).
     Drain(u16),
+    /// The disk is given up: what requests from above wait for it is told as failed, as far as the
+    /// driver can do without their memory. It stays in use until the disk has answered all.
+    AbandonDisk(u16),
     /// Close the backing device.
     DestroyDisk(u16),
     /// Run a helper, not waiting for it here; then [`Event::HelperDone`].

@@ -402,6 +402,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             disk_exists: v.disk.is_some(),
             io_error_helper: v.was_io_error
                 && d.on_io_error(vnr) == super::event::OnIoError::CallLocalIoError,
+            // Said before the change: what is written for it would wait for the disk.
             force_detach: false,
             resync_after_negotiation: v.resync_after_negotiation,
         };
@@ -486,6 +487,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 helper: super::event::HelperCall::Notice(helper),
             }),
             E::TransferLog(event) => d.perform(Effect::Requests(event)),
+            E::AbortDiskIo => d.perform(Effect::AbandonDisk(vnr)),
             E::ThawNoData => {
                 let change = Change {
                     susp_nod: Some(false),

@@ -286,11 +286,7 @@ impl Actions<'_> {
                     Row::A18,
                     &[AfterEffect::Help(Helper::LocalIoError)],
                 );
-                self.on(
-                    facts.force_detach,
-                    Row::A18,
-                    &[AfterEffect::TransferLog(LogEvent::AbortDiskIo)],
-                );
+                self.on(facts.force_detach, Row::A18, &[AfterEffect::AbortDiskIo]);
                 self.on(connected, Row::A18, &[AfterEffect::SendState]);
                 self.on(
                     true,

@@ -45,8 +45,6 @@ pub enum LogEvent {
     Resend,
     /// Submit again what the lost disk left.
     RestartFrozenDiskIo,
-    /// The local part is given up; it may never end.
-    AbortDiskIo,
     /// The peer's part is given up: marked out of sync, completed with the local result.
     ConnectionLostWhilePending,
     /// I/O is not suspended any more: answers that were withheld are given.
@@ -67,6 +65,8 @@ pub enum AfterEffect {
     Help(Helper),
     /// Let an event happen to every request of the transfer log.
     TransferLog(LogEvent),
+    /// The local part of the volume's requests is given up; it may never end.
+    AbortDiskIo,
     /// Thaw the resource: a connection-wide soft change, `susp_nod = 0`.
     ThawNoData,
     /// As [`AfterEffect::ThawNoData`], `susp_fen = 0`.

@@ -78,7 +78,7 @@ by_variant! {
     Fencing { 0 DontCare, 1 ResourceOnly, 2 ResourceAndStonith }
     OnNoData { 0 IoError, 1 SuspendIo }
     OnIoError { 0 PassOn, 1 CallLocalIoError, 2 Detach }
-    DiskErrorKind { 0 Read, 1 Write, 2 Metadata }
+    DiskErrorKind { 0 Read, 1 Write, 2 Metadata, 3 Hang }
     Helper {
         0 PriOnInconDegr, 1 LocalIoError, 2 InitialSplitBrain, 3 SplitBrain, 4 PriLostAfterSb,
         5 PriLost, 6 OutOfSync,
@@ -87,7 +87,7 @@ by_variant! {
         0 BeforeResync(side), 1 AfterResyncTarget, 2 FencePeer, 3 Notice(helper), 4 UnfencePeer,
     }
     LogEvent {
-        0 Resend, 1 RestartFrozenDiskIo, 2 AbortDiskIo, 3 ConnectionLostWhilePending, 4 Thaw,
+        0 Resend, 1 RestartFrozenDiskIo, 3 ConnectionLostWhilePending, 4 Thaw,
     }
     UuidNews {
         0 AttachedTo, 1 NewCurrent, 2 SyncUuid, 3 SyncUuidReceived, 4 Updated, 5 ClearedBitmap,
@@ -147,7 +147,7 @@ by_variant! {
         13 StartVerify { vnr, side }, 14 StopVerify(vnr), 15 StartReceiver, 16 CloseLink,
         17 DropNetConfig, 18 ReleaseDisk(vnr), 19 DestroyDisk(vnr), 20 Help { vnr, helper },
         21 SetReadOnly { vnr, read_only }, 22 AdminDone(code), 23 Log(vnr, line),
-        24 ReviewDependents, 25 Drain(vnr), 26 CopiesPart { vnr, own },
+        24 ReviewDependents, 25 Drain(vnr), 26 CopiesPart { vnr, own }, 27 AbandonDisk(vnr),
     }
     LogLine {
         0 Handshake { own, own_bits, own_flags, peer, verdict, rule }, 1 HandshakeNote(note),

@@ -109,3 +109,32 @@ fn metadata_errors_detach_whatever_is_configured() {
         }
     }
 }
+
+#[test]
+fn a_disk_that_hangs_is_given_up_whatever_is_configured() {
+    for policy in [
+        OnIoError::PassOn,
+        OnIoError::CallLocalIoError,
+        OnIoError::Detach,
+    ] {
+        for i in 0..2 {
+            let mut p = mirror(5, policy);
+            fail(&mut p, i, DiskErrorKind::Hang);
+            // Once, before anything that would wait for the disk.
+            assert_eq!(p.n[i].w.abandoned, [true], "{policy:?}");
+            assert_eq!(p.n[i].s().disk, Disk::Diskless);
+            let helped = policy == OnIoError::CallLocalIoError;
+            assert_eq!(p.n[i].w.helped.len(), usize::from(helped), "{policy:?}");
+            assert_eq!(p.read(0, BLOCK), Some(p.acked[&BLOCK]));
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_gone_is_not_given_up() {
+    let mut p = mirror(6, OnIoError::Detach);
+    fail(&mut p, 0, DiskErrorKind::Metadata);
+    assert_eq!(p.n[0].s().disk, Disk::Diskless);
+    fail(&mut p, 0, DiskErrorKind::Hang);
+    assert!(p.n[0].w.abandoned.is_empty());
+}

@@ -469,7 +469,7 @@ fn facts_of_the_moment_decide() {
         (R::A18, E::Help(Helper::LocalIoError)),
         "before the peer is told"
     );
-    assert_eq!(list[1], (R::A18, E::TransferLog(LogEvent::AbortDiskIo)));
+    assert_eq!(list[1], (R::A18, E::AbortDiskIo));
     assert_eq!(list[2], (R::A18, E::SendState));
     assert_eq!(
         after_with(up, failed, |f| f.disk_exists = false),

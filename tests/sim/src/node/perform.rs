@@ -64,9 +64,7 @@ impl Node {
             Effect::CloseEpoch => self.close_open_epoch(s),
             Effect::Requests(event) => {
                 let told = match event {
-                    LogEvent::ConnectionLostWhilePending | LogEvent::AbortDiskIo => {
-                        Told::ConnectionLost
-                    }
+                    LogEvent::ConnectionLostWhilePending => Told::ConnectionLost,
                     LogEvent::Resend | LogEvent::RestartFrozenDiskIo => Told::Retry,
                     LogEvent::Thaw => Told::Thawed,
                 };
@@ -150,6 +148,8 @@ impl Node {
                 self.device(vnr).draining = true;
                 self.wake(Actor::Worker, s);
             }
+            // No disk hangs here.
+            Effect::AbandonDisk(_) => {}
             Effect::DestroyDisk(vnr) => {
                 let device = self.device(vnr);
                 device.local = None;

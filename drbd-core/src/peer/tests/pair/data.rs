@@ -165,7 +165,7 @@ impl Node {
                     self.w.data.push_back(data);
                 }
             }
-            LogEvent::RestartFrozenDiskIo | LogEvent::AbortDiskIo | LogEvent::Thaw => {}
+            LogEvent::RestartFrozenDiskIo | LogEvent::Thaw => {}
         }
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct World {
     pub(crate) fence_exit: u8,
     /// `fence-peer` does not end by itself.
     pub(crate) fence_held: bool,
+    /// Disks that were given up: whether writes went to them until then.
+    pub(crate) abandoned: Vec<bool>,
     seed: u64,
     now: u64,
 }
@@ -260,6 +262,9 @@ impl Node {
             }
             Effect::DestroyDisk(vnr) => {
                 self.w.bits.remove(&vnr);
+            }
+            Effect::AbandonDisk(vnr) => {
+                self.w.abandoned.push(self.w.policy[&vnr].local_write);
             }
             Effect::Help { vnr, helper } => {
                 if let HelperCall::Notice(_) | HelperCall::UnfencePeer = helper {
