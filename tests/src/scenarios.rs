@@ -19,6 +19,7 @@ pub mod module;
 pub mod netlink;
 pub mod ocf;
 pub mod outputs;
+pub mod overdue;
 pub mod packages;
 pub mod powercut;
 pub mod proc;
@@ -172,6 +173,7 @@ pub fn all() -> Vec<Scenario> {
         split::SCENARIOS.as_slice(),
         slow::SCENARIOS.as_slice(),
         fencing::SCENARIOS.as_slice(),
+        overdue::SCENARIOS.as_slice(),
         crash::SCENARIOS.as_slice(),
         powercut::SCENARIOS.as_slice(),
         disks::SCENARIOS.as_slice(),
