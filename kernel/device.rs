@@ -43,6 +43,8 @@ pub(crate) struct Counters {
     pub(crate) recv: AtomicU64,
     pub(crate) read: AtomicU64,
     pub(crate) writ: AtomicU64,
+    /// What of it was for a resync or verify.
+    pub(crate) resynced: AtomicU64,
     pub(crate) al_writ: AtomicU64,
     pub(crate) bm_writ: AtomicU64,
     /// Requests from above that are not answered yet.
@@ -62,9 +64,22 @@ pub(crate) struct Counters {
 impl Counters {
     /// A new disk or connection: traffic is counted from now on.
     pub(crate) fn forget_traffic(&self) {
-        for counter in [&self.send, &self.recv, &self.read, &self.writ] {
+        for counter in [
+            &self.send,
+            &self.recv,
+            &self.read,
+            &self.writ,
+            &self.resynced,
+        ] {
             counter.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// What the local disk has done for applications, in sectors.
+    pub(crate) fn others(&self) -> u64 {
+        let all = [&self.read, &self.writ].map(|counter| counter.load(Ordering::Relaxed));
+        let all = all.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+        all.saturating_sub(self.resynced.load(Ordering::Relaxed))
     }
 
     /// A request that waited for the peer has its answer.

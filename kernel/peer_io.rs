@@ -5,7 +5,7 @@
 //! An object has pages of its own, which the receiver fills from the socket or the disk fills for
 //! the sender. When the I/O has ended it goes on a list of the link; the rest is done by threads.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::al::Refs;
 use drbd_core::digest::Digest;
 use drbd_core::request::epoch::{PeerEpochId, PeerEpochStep};
@@ -252,11 +252,23 @@ pub(crate) fn submit_write(bio: OwnedBio<PeerIo>) {
         pass_on(bio);
         return;
     };
-    let sectors = u64::from(bio.bytes >> 9);
-    device.counters.writ.fetch_add(sectors, Ordering::Relaxed);
+    count(&bio, &device.counters.writ);
     device.local_begins();
     let sector = bio.sector;
     bio.write(&local.data, sector, flags).submit();
+}
+
+/// Counts what the disk is to do.
+fn count(io: &PeerIo, counter: &AtomicU64) {
+    let sectors = u64::from(io.bytes >> 9);
+    if !matches!(io.purpose, Purpose::Write { .. } | Purpose::Read) {
+        // First: it is not to be taken for an application's.
+        io.device
+            .counters
+            .resynced
+            .fetch_add(sectors, Ordering::Relaxed);
+    }
+    counter.fetch_add(sectors, Ordering::Relaxed);
 }
 
 /// Starts a flush of `local`, the disk of the volume. Tasks only.
@@ -273,8 +285,7 @@ pub(crate) fn submit_read(bio: OwnedBio<PeerIo>) {
         pass_on(bio);
         return;
     };
-    let sectors = u64::from(bio.bytes >> 9);
-    device.counters.read.fetch_add(sectors, Ordering::Relaxed);
+    count(&bio, &device.counters.read);
     device.local_begins();
     let sector = bio.sector;
     bio.read(&local.data, sector, OpFlags::NONE).submit();

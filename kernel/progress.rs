@@ -133,6 +133,20 @@ pub(crate) fn stop(device: &Arc<Device>) {
     cancel_delayed_sync::<Device, 3>(device);
 }
 
+/// How fast the resync or verify has been in the last seconds, in KiB/s.
+pub(crate) fn recent_speed(device: &Device) -> u64 {
+    let Some(run) = *device.watch.run.lock() else {
+        return 0;
+    };
+    let verify = device.verify.lock().running().map(|run| run.left());
+    let left = verify.unwrap_or_else(|| {
+        let failed = device.counters.rs_failed.load(Ordering::Relaxed);
+        let weight = device.bits().map_or(0, |bits| bits.weight());
+        weight.saturating_sub(failed)
+    });
+    run.marks.recent(Resource::now_ms(), left).kib_per_second()
+}
+
 /// A snapshot for `/proc/drbd`.
 pub(crate) fn snapshot(device: &Device, volume: &Volume) -> Option<Progress> {
     let conn = volume.state.conn;

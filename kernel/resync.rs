@@ -11,6 +11,7 @@ use core::sync::atomic::Ordering;
 use drbd_core::config::DiskConf;
 use drbd_core::peer::Side;
 use drbd_core::request::range::Work;
+use drbd_core::resync::throttle::{Load, Throttle, DEFER_MS};
 use drbd_core::resync::{Controller, Scan, Settings};
 use drbd_core::wire::BlockRange;
 use kernel::prelude::*;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     /// As target: where the scan is; `None` while no resync runs.
     scan: Option<Scan>,
     controller: Controller,
+    throttle: Throttle,
     /// When the next step is due.
     due_ms: u64,
     /// Blocks that the last step was allowed to ask for.
@@ -64,6 +66,7 @@ impl State {
         Ok(Self {
             scan: None,
             controller: Controller::new(),
+            throttle: Throttle::default(),
             due_ms: 0,
             allowed: 0,
             wanted: KVec::with_capacity(OPEN_MAX, GFP_KERNEL)?,
@@ -87,6 +90,7 @@ pub(crate) fn start(resource: &Arc<Resource>, vnr: u16, side: Side, sums: bool) 
     if side == Side::Target {
         state.scan = Some(Scan::new());
         state.controller = Controller::new();
+        state.throttle = Throttle::new(device.counters.others());
         state.due_ms = Resource::now_ms();
         (state.open, state.verify) = (true, false);
         device.asks.store(true, Ordering::Release);
@@ -103,6 +107,7 @@ pub(crate) fn start(resource: &Arc<Resource>, vnr: u16, side: Side, sums: bool) 
 pub(crate) fn open_for_verify(device: &Device) {
     let mut state = device.resync.lock();
     state.controller = Controller::new();
+    state.throttle = Throttle::new(device.counters.others());
     state.due_ms = Resource::now_ms();
     (state.open, state.verify) = (true, true);
     device.asks.store(true, Ordering::Release);
@@ -212,8 +217,19 @@ pub(crate) fn tick(
 pub(crate) fn allowance(resource: &Resource, device: &Device, conf: &DiskConf) -> Option<u32> {
     let now = Resource::now_ms();
     let max_buffers = resource.view(|v| v.net.as_ref().map_or(2048, |net| net.max_buffers));
-    let mut state = device.resync.lock();
+    let state = device.resync.lock();
     if !state.open || now < state.due_ms {
+        return None;
+    }
+    drop(state);
+    let load = Load {
+        others: device.counters.others(),
+        waits_for_log: !device.cold.is_empty() || !device.starved.is_empty(),
+        speed: crate::progress::recent_speed(device),
+    };
+    let mut state = device.resync.lock();
+    if state.throttle.holds_back(conf.c_min_rate, &load) {
+        state.due_ms = now.saturating_add(DEFER_MS);
         return None;
     }
     let settings = Settings {

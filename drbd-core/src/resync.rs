@@ -5,6 +5,8 @@
 //! walks over the bitmap and grows each request as far as the rules allow
 //! (docs/protocol.md, "Transfer" and "Rate controller").
 
+pub mod throttle;
+
 /// The configured numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {

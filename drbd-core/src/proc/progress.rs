@@ -26,7 +26,9 @@ pub struct Span {
 }
 
 impl Span {
-    fn kib_per_second(self) -> u64 {
+    /// The speed in it.
+    #[must_use]
+    pub fn kib_per_second(self) -> u64 {
         let per_second = self.bits.checked_div(self.seconds.max(1)).unwrap_or(0);
         per_second.saturating_mul(4)
     }
