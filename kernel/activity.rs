@@ -17,7 +17,7 @@
 use core::sync::atomic::{AtomicU16, Ordering};
 use drbd_core::al::{bucket_count, ActiveSet, Bucket, Log, Refs, Slot, Started, Wait};
 use drbd_core::meta::al::{emit_initialized, Transaction, TransactionKind};
-use drbd_core::meta::AlLayout;
+use drbd_core::meta::{AlLayout, Superblock};
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::sync::{Arc, Mutex};
@@ -199,7 +199,7 @@ impl Backing {
         let Writer { log, block, .. } = writer;
         let set = &self.activity.set;
         let nr = log.emit(set, block.bytes_mut()).map_err(|_| EINVAL)?;
-        let at = self.layout.al_sector();
+        let at = self.layout().al_sector();
         let sector = at.saturating_add(u64::from(nr).saturating_mul(8));
         self.write_metadata(sector, block, 4096, self.md_flags())?;
         log.block_written(set).map_err(|_| EINVAL)
@@ -227,17 +227,38 @@ impl Backing {
             return Ok(());
         }
         if on {
-            for _ in 0..writer.log.windows() {
-                if !writer.log.start_context() {
-                    return Err(EIO);
-                }
-                if let Err(error) = self.write_log_block(&mut writer) {
-                    writer.log.failed();
-                    return Err(error);
-                }
-            }
+            self.write_whole_set(&mut writer)?;
         }
         writer.log.set_updates(on);
+        Ok(())
+    }
+
+    /// Tells the disk all that is active.
+    fn write_whole_set(&self, writer: &mut Writer) -> Result {
+        for _ in 0..writer.log.windows() {
+            if !writer.log.start_context() {
+                return Err(EIO);
+            }
+            if let Err(error) = self.write_log_block(writer) {
+                writer.log.failed();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The metadata goes to the places that the superblock names, the log first; the bitmap counts
+    /// as changed, and is written there. Until a superblock is written as it is, a crash leads to a
+    /// full sync. Under the owner's mutex. May sleep.
+    pub(crate) fn move_metadata(&self, device: &Device, superblock: &Superblock) -> Result {
+        let mut writer = self.activity.writer.lock();
+        let layout = self.set_layout(superblock)?;
+        self.write_superblock(&superblock.while_moving())?;
+        clear_ring(&self.meta, layout.al_sector(), layout.al())?;
+        if writer.log.updates() {
+            self.write_whole_set(&mut writer)?;
+        }
+        device.bits().ok_or(EIO)?.mark_all_dirty();
         Ok(())
     }
 

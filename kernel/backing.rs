@@ -10,7 +10,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use drbd_core::config::DiskConf;
-use drbd_core::meta::{Layout, MdIndex, Superblock};
+use drbd_core::meta::{Layout, MdIndex, Room, Superblock};
 use drbd_core::peer::DiskData;
 use drbd_core::request::overdue;
 use kernel::new_mutex;
@@ -32,6 +32,21 @@ pub(crate) const BIO_BYTES_MAX: u32 = 1 << 20;
 /// Why a disk cannot be attached: a `drbd_ret_code`, with the text that goes with it.
 pub(crate) type AttachError = i32;
 
+/// Where the metadata is, on devices of which size.
+#[derive(Clone, Copy)]
+struct Places {
+    layout: Layout,
+    /// Sectors of data and metadata device, as the machine knows them.
+    sectors: (u64, u64),
+}
+
+/// What a disk shares with the one that takes its place with another activity log.
+type Shared = (
+    Arc<Mutex<OwnedPage>>,
+    Arc<Patience>,
+    Arc<SpinLockIrq<Places>>,
+);
+
 /// An attached disk.
 #[pin_data]
 pub(crate) struct Backing {
@@ -39,8 +54,8 @@ pub(crate) struct Backing {
     pub(crate) data: Arc<BackingDev>,
     /// Where the metadata is; the same for internal metadata.
     pub(crate) meta: Arc<BackingDev>,
-    /// Places on the metadata device.
-    pub(crate) layout: Layout,
+    /// Places on the metadata device, for this disk with whatever log it has.
+    places: Arc<SpinLockIrq<Places>>,
     /// The options.
     #[pin]
     conf: SpinLockIrq<DiskConf>,
@@ -91,6 +106,7 @@ impl Backing {
             superblock,
             al_updates: conf.al_updates,
             usable,
+            room: None,
             user_size: conf.disk_size,
             fencing: crate::convert::fencing(conf.fencing),
             max_bio_size: max_bio_size(&data),
@@ -99,24 +115,27 @@ impl Backing {
         let buffer =
             Arc::pin_init(new_mutex!(page, "drbd_md_buffer"), GFP_KERNEL).map_err(|_| NOMEM)?;
         let patience = Patience::new().map_err(|_| NOMEM)?;
-        let shared = (buffer, patience);
-        let backing = Self::with(data, meta, layout, conf, shared, log).map_err(|_| NOMEM)?;
+        let sectors = (data.sectors(), capacity);
+        let places = Places { layout, sectors };
+        let places = Arc::pin_init(new_spinlock_irq!(places, "drbd_md_places"), GFP_KERNEL)
+            .map_err(|_| NOMEM)?;
+        let shared = (buffer, patience, places);
+        let backing = Self::with(data, meta, conf, shared, log).map_err(|_| NOMEM)?;
         Ok((backing, disk))
     }
 
     fn with(
         data: Arc<BackingDev>,
         meta: Arc<BackingDev>,
-        layout: Layout,
         conf: DiskConf,
-        (buffer, patience): (Arc<Mutex<OwnedPage>>, Arc<Patience>),
+        (buffer, patience, places): Shared,
         log: impl PinInit<Activity, Error>,
     ) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 data,
                 meta,
-                layout,
+                places,
                 disk_timeout: AtomicU32::new(conf.disk_timeout),
                 conf <- new_spinlock_irq!(conf, "drbd_disk_conf"),
                 flush_failed: AtomicBool::new(false),
@@ -132,12 +151,42 @@ impl Backing {
     /// The same disk with another activity log. May sleep.
     pub(crate) fn with_log(&self, log: impl PinInit<Activity, Error>) -> Result<Arc<Self>> {
         let (data, meta) = (self.data.clone(), self.meta.clone());
-        let shared = (self.buffer.clone(), self.patience.clone());
-        let new = Self::with(data, meta, self.layout, self.conf(), shared, log)?;
+        let (buffer, patience) = (self.buffer.clone(), self.patience.clone());
+        let shared = (buffer, patience, self.places.clone());
+        let new = Self::with(data, meta, self.conf(), shared, log)?;
         if self.flush_failed.load(Ordering::Relaxed) {
             new.no_more_flushes();
         }
         Ok(new)
+    }
+
+    /// Places on the metadata device.
+    pub(crate) fn layout(&self) -> Layout {
+        self.places.lock().layout
+    }
+
+    /// Whether the devices have another size than the machine was told last, and what that makes of
+    /// the disk. To be told to the machine.
+    pub(crate) fn new_room(&self) -> Option<Room> {
+        let sectors = (self.data.sectors(), self.meta.sectors());
+        let known = *self.places.lock();
+        if sectors == known.sectors {
+            return None;
+        }
+        let room = Room::of(&known.layout, sectors.1, sectors.0).ok()?;
+        self.places.lock().sectors = sectors;
+        Some(room)
+    }
+
+    /// The metadata is where this superblock says from now on, on a device as large as the machine
+    /// knows.
+    pub(crate) fn set_layout(&self, superblock: &Superblock) -> Result<Layout> {
+        let known = *self.places.lock();
+        let layout = superblock
+            .layout_on_disk(known.layout.index(), known.sectors.1)
+            .map_err(|_| EINVAL)?;
+        self.places.lock().layout = layout;
+        Ok(layout)
     }
 
     /// The options.
@@ -184,7 +233,7 @@ impl Backing {
         let mut page = self.buffer.lock();
         page.bytes_mut().fill(0);
         superblock.emit(page.bytes_mut()).map_err(|_| EINVAL)?;
-        let at = self.layout.superblock_sector();
+        let at = self.layout().superblock_sector();
         self.write_metadata(at, &page, 4096, self.md_flags())
     }
 
@@ -220,8 +269,9 @@ impl Backing {
     pub(crate) fn read_bitmap(&self, sectors: u64) -> Result<Bits> {
         let bits = Bits::new(sectors)?;
         let mut page = self.buffer.lock();
+        let layout = self.layout();
         for index in 0..bits.page_count() {
-            let (at, sectors) = self.layout.bitmap_page(index as u64).ok_or(EINVAL)?;
+            let (at, sectors) = layout.bitmap_page(index as u64).ok_or(EINVAL)?;
             let bytes = (sectors as u32).saturating_mul(512);
             page.bytes_mut().fill(0);
             bio::read_page(&self.meta, at, &mut page, bytes, OpFlags::META_SYNC)?;
@@ -277,7 +327,7 @@ impl Backing {
         if flush {
             self.flush_data()?;
         }
-        let (at, sectors) = self.layout.bitmap_page(index as u64).ok_or(EINVAL)?;
+        let (at, sectors) = self.layout().bitmap_page(index as u64).ok_or(EINVAL)?;
         let bytes = (sectors as u32).saturating_mul(512);
         self.write_metadata(at, page, bytes, OpFlags::META_SYNC)
     }
@@ -294,7 +344,7 @@ impl Backing {
     /// Extents are about to leave the activity log: what was written to them has to be stable. The
     /// flush that comes with the block is enough if data and metadata share a disk. May sleep.
     pub(crate) fn flush_evicted(&self) -> Result {
-        if self.layout.index().is_internal() && self.conf.lock().md_flushes {
+        if self.layout().index().is_internal() && self.conf.lock().md_flushes {
             return Ok(());
         }
         self.flush_data()

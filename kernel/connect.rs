@@ -439,6 +439,9 @@ fn live(resource: &Arc<Resource>, link: Arc<Link>, resolve_conflicts: bool) {
     let mut threads = Threads::none(resource, &link);
     match threads.spawn() {
         Ok(()) => {
+            for device in resource.devices().iter() {
+                device.look_for_room();
+            }
             resource.feed(Event::LinkUp {
                 agreed: link.agreed,
                 resolve_conflicts,

@@ -164,6 +164,15 @@ pub(crate) fn perform(
                 }
             }
         }
+        Effect::MoveMetadata(vnr) => {
+            if move_metadata(resource, owner, vnr).is_err() {
+                log!(Level::Error, **resource, "metadata could not be moved");
+                return Some(Event::DiskError {
+                    vnr,
+                    kind: DiskErrorKind::Metadata,
+                });
+            }
+        }
         Effect::StartResync { vnr, side } => {
             let crashed = owner.core.volume(vnr).is_some_and(|v| v.crashed_primary);
             let apv = owner.core.apv();
@@ -343,6 +352,14 @@ fn set_all_bits(resource: &Arc<Resource>, owner: &mut Owner, vnr: u16) -> Result
     bits.set_all();
     local.write_bitmap(&bits)?;
     write(false)
+}
+
+#[inline(never)]
+fn move_metadata(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Result {
+    let device = resource.device(vnr).ok_or(ENODEV)?;
+    let local = device.local().ok_or(ENODEV)?;
+    let disk = owner.core.volume(vnr).and_then(|v| v.disk).ok_or(ENODEV)?;
+    local.move_metadata(&device, &disk.superblock)
 }
 
 #[inline(never)]

@@ -244,7 +244,10 @@ impl Receiver<'_> {
             Packet::OvReply { request, digest } => {
                 return self.verify_reply(vnr, request, digest);
             }
-            Packet::Sizes(s) => resource.feed(Told::Sizes(vnr, s)),
+            Packet::Sizes(s) => {
+                self.device(vnr)?.look_for_room();
+                resource.feed(Told::Sizes(vnr, s));
+            }
             Packet::Uuids(u) => resource.feed(Told::Uuids(vnr, u)),
             Packet::State(s) => resource.feed(Told::State(vnr, s.state)),
             Packet::SyncUuid(u) => resource.feed(Told::SyncUuid(vnr, u.uuid)),

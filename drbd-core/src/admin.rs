@@ -49,8 +49,6 @@ pub enum Info {
     Text(&'static str),
     /// A setting whose feature is not built.
     Setting(Unbuilt),
-    /// A command whose feature is not built.
-    Command(&'static str),
     /// The disk to be attached became smaller than its data, in sectors.
     Shrinks {
         /// The size that was agreed on last.
@@ -96,15 +94,6 @@ impl Answer {
             text: Info::Text(text),
         }
     }
-
-    /// The refusal of a command whose feature is not built.
-    #[must_use]
-    pub const fn unbuilt_command(name: &'static str) -> Self {
-        Self {
-            code: RetCode(ErrCode::InvalidRequest.number()),
-            text: Info::Command(name),
-        }
-    }
 }
 
 impl From<ErrCode> for Answer {
@@ -134,9 +123,6 @@ impl fmt::Display for Info {
             Self::None => Ok(()),
             Self::Text(text) => f.write_str(text),
             Self::Setting(unbuilt) => unbuilt.fmt(f),
-            Self::Command(name) => {
-                write!(f, "{name}: this command is not built into this module yet")
-            }
             Self::Shrinks { agreed, now } => write!(
                 f,
                 "To-be-attached device has last effective > current size, and is consistent\n\

@@ -22,7 +22,7 @@ pub mod superblock;
 pub use self::al::{AlLayout, AlLayoutError};
 pub use self::flags::{FlagSources, MdFlags};
 pub use self::layout::{Layout, LayoutError, MdIndex};
-pub use self::size::{SizeChange, SizeError, SizeInputs};
+pub use self::size::{Room, SizeChange, SizeError, SizeInputs};
 pub use self::superblock::{AttachRefusal, Invalid, Magic, ParseError, Superblock};
 
 /// Bytes of a block: the unit of all metadata I/O.

@@ -36,6 +36,7 @@ mod link;
 pub mod log;
 mod machine;
 pub mod record;
+mod resize;
 mod resync;
 mod role;
 mod setting;

@@ -40,16 +40,19 @@ impl Device {
         let Some(local) = self.local_io() else {
             return Err(Kept::NoDisk);
         };
-        let layout = local.layout.al();
+        let layout = local.layout().al();
         let slots = layout.clip_extents(extents);
         // The memory first; its log is made when the old one has come to its end.
         let new = local.with_log(Activity::new(layout, extents, false)?)?;
         let closed = self.close_log(&local);
         let closed = closed.and_then(|()| settle(self, &local).map_err(|_| Kept::Failed));
         if closed.is_ok() {
-            let log = local.activity.writer.lock().log.successor(slots);
-            new.activity.writer.lock().log = log;
-            self.set_local(new);
+            // Under the owner, who may just be moving the metadata.
+            self.resource.with_owner(|_| {
+                let log = local.activity.writer.lock().log.successor(slots);
+                new.activity.writer.lock().log = log;
+                self.set_local(new);
+            });
         } else {
             let activity = &local.activity;
             activity.writer.lock().log.reopen(&activity.set);

@@ -4,6 +4,7 @@
 
 use core::ops::Deref;
 use core::sync::atomic::Ordering;
+use drbd_core::peer::Event;
 use drbd_core::request::slots::Subject;
 use kernel::sync::Arc;
 
@@ -64,6 +65,14 @@ impl Device {
             backing,
             _under_way: UnderWay(self),
         })
+    }
+
+    /// The devices below may have got another size: then the machine is told. May sleep.
+    pub(crate) fn look_for_room(&self) {
+        let room = self.local().and_then(|local| local.new_room());
+        if let Some(room) = room {
+            self.resource.feed(Event::Room(self.vnr, room));
+        }
     }
 
     /// Puts a disk below. May sleep.

@@ -115,15 +115,24 @@ impl Call<'_> {
         Ok(Answer::OK)
     }
 
-    /// Resizing is not built: what the rules refuse is refused as always, and the rest by name.
+    /// Another size, of the devices or by the administrator's word.
     #[inline(never)]
     pub(super) fn resize(&mut self) -> Judged<Answer> {
         let device = self.device()?;
         let resource = &device.resource;
         let _turn = self.turn(resource)?;
         let (volume, apv) = resource.view(|view| (status::volume(view, device.vnr), view.apv));
-        disk::resize_parms(self.payload::<ResizeParms>(), &volume, apv)?;
-        Ok(Answer::unbuilt_command("resize"))
+        let parms = disk::resize_parms(self.payload::<ResizeParms>(), &volume, apv)?;
+        device.look_for_room();
+        let command = Command::Resize {
+            vnr: device.vnr,
+            size: parms.resize_size,
+            force: parms.resize_force,
+            no_resync: parms.no_resync,
+        };
+        let answer = machine(resource.command(command));
+        device.wait_for_face();
+        Ok(answer)
     }
 
     /// A generation begun by hand.
@@ -303,5 +312,5 @@ fn limit(conf: &mut DiskConf, backing: &Backing) {
     } else {
         0
     };
-    disk::limit_to_disk(conf, &backing.layout, granularity, discard_max);
+    disk::limit_to_disk(conf, &backing.layout(), granularity, discard_max);
 }

@@ -82,11 +82,14 @@ pub(crate) fn counters(device: &Device) -> Counters {
 /// Set 3, if there is a disk to tell of.
 #[inline(never)]
 pub(crate) fn put_disk(device: &Device, writer: &mut Writer<'_>) -> Result<(), Overflow> {
-    let told = device
-        .resource
-        .view(|view| tell::has_disk(&volume(view, device.vnr)));
-    match device.local().filter(|_| told) {
-        Some(local) => local.conf().put(writer),
+    let volume = device.resource.view(|view| volume(view, device.vnr));
+    match device.local().filter(|_| tell::has_disk(&volume)) {
+        Some(local) => {
+            let mut conf = local.conf();
+            // A resize and the peer may have changed it.
+            conf.disk_size = volume.disk.map_or(conf.disk_size, |disk| disk.user_size);
+            conf.put(writer)
+        }
         None => Ok(()),
     }
 }

@@ -18,6 +18,7 @@ pub mod metadata;
 pub mod module;
 pub mod netlink;
 pub mod ocf;
+pub mod online;
 pub mod outputs;
 pub mod overdue;
 pub mod packages;
@@ -169,6 +170,7 @@ pub fn all() -> Vec<Scenario> {
         checks::SCENARIOS.as_slice(),
         metadata::SCENARIOS.as_slice(),
         resize::SCENARIOS.as_slice(),
+        online::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
         slow::SCENARIOS.as_slice(),

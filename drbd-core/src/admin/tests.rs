@@ -282,6 +282,7 @@ fn volume(conn: Conn, disks: (Disk, Disk), flags: MdFlags) -> Volume {
     volume.disk = Some(DiskData {
         superblock,
         usable: 2_000_000,
+        room: None,
         user_size: 0,
         fencing: crate::state::Fencing::DontCare,
         max_bio_size: 1 << 20,

@@ -54,7 +54,7 @@ const GATES: &[Gate] = &[
     // net: alternate-address, alternate-peer-address
     gate(NET, 35, &[0], ErrCode::InvalidRequest),
     gate(NET, 36, &[0], ErrCode::InvalidRequest),
-    // resize: al-stripes, al-stripe-size-kB; there is no activity log yet
+    // resize: al-stripes, al-stripe-size-kB; an activity log in use keeps its shape
     gate(RESIZE, 4, &[], ErrCode::InvalidRequest),
     gate(RESIZE, 5, &[], ErrCode::InvalidRequest),
 ];

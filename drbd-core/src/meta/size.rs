@@ -5,8 +5,7 @@
 //! disk, the peer (`P_SIZES`), the superblock (last agreed) and the configuration.
 //! docs/metadata.md, resize; docs/protocol.md, P_SIZES.
 
-use super::layout::Layout;
-use super::SECTORS_PER_BIT;
+use super::layout::{Layout, LayoutError};
 
 /// The wishes that decide the size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,10 +120,8 @@ impl SizeError {
 pub struct SizeRequest {
     /// The wishes.
     pub inputs: SizeInputs,
-    /// The places that the superblock on disk describes.
-    pub old_layout: Layout,
-    /// The places for the present size of the metadata device and the wanted activity log.
-    pub new_layout: Layout,
+    /// The largest size that the bitmap on disk can describe, where it will be.
+    pub bitmap_limit: u64,
     /// The command changes the shape of the activity log.
     pub al_relayout: bool,
     /// The new part is known to be equal on both nodes (`--assume-clean`).
@@ -142,15 +139,10 @@ pub struct SizePlan {
     pub change: SizeChange,
     /// Bits of the new part start as out of sync.
     pub set_new_bits: bool,
-    /// Superblock, log and bitmap have to be written anew at [`SizeRequest::new_layout`], under
-    /// the protection of the flags FULL_SYNC and AL_DISABLED.
-    pub rewrite: bool,
-    /// The bitmap lies elsewhere now: write all its pages, not only the changed ones.
-    pub moved: bool,
 }
 
 impl SizeRequest {
-    /// Decides the size and what has to be rewritten.
+    /// Decides the size.
     ///
     /// # Errors
     ///
@@ -166,8 +158,7 @@ impl SizeRequest {
                 return Err(SizeError::ImplicitShrink);
             }
         }
-        let bits = agreed.size.div_ceil(SECTORS_PER_BIT);
-        if bits > self.new_layout.bm_sectors().saturating_mul(4096) {
+        if agreed.size > self.bitmap_limit {
             return Err(SizeError::BitmapTooSmall);
         }
         let change = match agreed.size.cmp(&last_agreed) {
@@ -176,16 +167,48 @@ impl SizeRequest {
             core::cmp::Ordering::Greater if last_agreed == 0 => SizeChange::GrewFromZero,
             core::cmp::Ordering::Greater => SizeChange::Grew,
         };
-        let (old, new) = (&self.old_layout, &self.new_layout);
-        let moved = old.superblock_sector() != new.superblock_sector()
-            || old.md_size_sect() != new.md_size_sect();
         Ok(SizePlan {
             size: agreed.size,
             user_too_large: agreed.user_too_large,
             change,
             set_new_bits: !self.assume_clean,
-            rewrite: change != SizeChange::Unchanged || moved || self.al_relayout,
-            moved: moved || old.bm_offset() != new.bm_offset(),
+        })
+    }
+}
+
+/// What a disk has room for whose devices have got another size, and where its metadata goes then.
+/// Offsets and sizes as in [`Superblock`](super::Superblock).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Usable size ([`Layout::usable_sectors`]).
+    pub usable: u64,
+    /// The largest size that the bitmap can describe.
+    pub bitmap_limit: u64,
+    /// Size of the whole metadata area.
+    pub md_size_sect: u32,
+    /// Place of the activity log.
+    pub al_offset: i32,
+    /// Place of the bitmap.
+    pub bm_offset: i32,
+    /// These are other places on the device than up to now.
+    pub moves: bool,
+}
+
+impl Room {
+    /// The room on devices of so many sectors, of a disk with metadata laid out as `old` says.
+    ///
+    /// # Errors
+    ///
+    /// There is no layout for such a device.
+    pub fn of(old: &Layout, md_capacity: u64, data_capacity: u64) -> Result<Self, LayoutError> {
+        let new = Layout::compute(old.index(), md_capacity, old.al())?;
+        Ok(Self {
+            usable: new.usable_sectors(data_capacity),
+            bitmap_limit: new.bitmap_limit(),
+            md_size_sect: new.md_size_sect(),
+            al_offset: new.al_offset(),
+            bm_offset: new.bm_offset(),
+            moves: new != *old,
         })
     }
 }

@@ -182,6 +182,14 @@ impl Superblock {
         Ok(())
     }
 
+    /// What stands on the disk while log and bitmap are on their way to the places named here: a
+    /// crash leads to a full sync, and nobody asks the log.
+    #[must_use]
+    pub fn while_moving(&self) -> Self {
+        let flags = self.flags | MdFlags::FULL_SYNC | MdFlags::AL_DISABLED;
+        Self { flags, ..*self }
+    }
+
     /// True if no activity log has to be applied before the device may be attached.
     #[must_use]
     pub fn is_clean(&self) -> bool {

@@ -9,6 +9,7 @@
 use super::cluster::Progress;
 use super::event::{Command, Driver, Effect, LogLine};
 use super::machine::Resource;
+use super::resize::Wish;
 use super::volume::{DiskData, Volume};
 use crate::state::disconnect::{DisconnectRequest, DisconnectStep};
 use crate::state::role::RoleRequest;
@@ -20,6 +21,8 @@ pub(super) mod code {
     pub(in crate::peer) const DISK_CONFIGURED: i32 = 124;
     pub(in crate::peer) const NET_CONFIGURED: i32 = 125;
     pub(in crate::peer) const INTR: i32 = 129;
+    pub(in crate::peer) const RESIZE_RESYNC: i32 = 130;
+    pub(in crate::peer) const NO_PRIMARY: i32 = 131;
     pub(in crate::peer) const PAUSE_IS_SET: i32 = 134;
     pub(in crate::peer) const PAUSE_IS_CLEAR: i32 = 135;
     pub(in crate::peer) const NO_DISK: i32 = 138;
@@ -83,6 +86,11 @@ pub(super) enum Goal {
     SkipSync {
         vnr: u16,
     },
+    /// Another size.
+    Resize {
+        vnr: u16,
+        wish: Wish,
+    },
 }
 
 impl Goal {
@@ -96,6 +104,7 @@ impl Goal {
             | Self::Plain { vnr, .. }
             | Self::Resume { vnr }
             | Self::SkipSync { vnr }
+            | Self::Resize { vnr, .. }
             | Self::Delete { vnr } => Some(vnr),
         }
     }
@@ -136,7 +145,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             | Command::SuspendIo(vnr)
             | Command::ResumeIo(vnr)
             | Command::NewCurrentUuid { vnr, .. }
-            | Command::DeleteVolume(vnr) => Some(vnr),
+            | Command::DeleteVolume(vnr)
+            | Command::Resize { vnr, .. } => Some(vnr),
         };
         let i = match vnr.map(|vnr| self.index_of(vnr)) {
             Some(None) => {
@@ -217,6 +227,19 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 } else {
                     self.new_generation(i, clear_bitmap, d);
                 }
+            }
+            Command::Resize {
+                vnr,
+                size,
+                force,
+                no_resync,
+            } => {
+                let wish = Wish {
+                    size,
+                    force,
+                    no_resync,
+                };
+                self.begin_resize(vnr, wish);
             }
             Command::DeleteVolume(vnr) => {
                 let s = self.state(i);
@@ -334,7 +357,10 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 self.end_job(code, d);
             }
             Goal::Resume { vnr } => self.resumed(vnr, result, d),
-            Goal::Attach { .. } | Goal::Delete { .. } | Goal::SkipSync { .. } => {
+            Goal::Attach { .. }
+            | Goal::Delete { .. }
+            | Goal::SkipSync { .. }
+            | Goal::Resize { .. } => {
                 self.end_job(code::NO_ERROR, d);
             }
         }
@@ -444,6 +470,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 }
                 free
             }
+            Goal::Resize { vnr, wish } => self.resize_settles(vnr, wish, d),
             _ => false,
         }
     }

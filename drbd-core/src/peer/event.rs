@@ -2,6 +2,7 @@
 //! What happens to a resource, and what it asks its driver to do.
 
 use super::volume::{DiskData, Side};
+use crate::meta::Room;
 use crate::state::{Change, Conn, DeviceState, LogEvent};
 use crate::uuid::{self, UuidSet};
 use crate::wire::{Agreed, Sizes, Uuids};
@@ -36,6 +37,9 @@ pub enum Event {
     },
     /// P_SIZES.
     Sizes(u16, Sizes),
+    /// The devices of a disk have another size than the machine was told last. To be told before
+    /// P_SIZES, the command resize, and a link that is up.
+    Room(u16, Room),
     /// P_UUIDS.
     Uuids(u16, Uuids),
     /// P_STATE.
@@ -236,6 +240,17 @@ pub enum Command {
     },
     /// del-minor: may the volume go?
     DeleteVolume(u16),
+    /// resize.
+    Resize {
+        /// The volume.
+        vnr: u16,
+        /// The size in sectors from now on; 0: as large as possible.
+        size: u64,
+        /// `--assume-peer-has-space`.
+        force: bool,
+        /// `--assume-clean`.
+        no_resync: bool,
+    },
 }
 
 /// A control packet to be sent. Sizes, UUIDs and the like are filled in from the volume when the
@@ -346,6 +361,13 @@ pub enum Effect {
         /// Whether new bits start as set.
         set_new: bool,
     },
+    /// The metadata of the volume goes to the places that its superblock names now, on devices as
+    /// large as they are. First the superblock as [`Superblock::while_moving`] makes it, durably,
+    /// then an activity log that tells the whole set. All of the bitmap counts as changed; what is
+    /// written of metadata from here on, goes there.
+    ///
+    /// [`Superblock::while_moving`]: crate::meta::Superblock::while_moving
+    MoveMetadata(u16),
     /// Start to request blocks (target), or be ready to serve them (source).
     StartResync {
         /// The volume.
@@ -481,6 +503,15 @@ pub enum LogLine {
         /// The size there is.
         now: u64,
     },
+    /// `Requested disk size is too big (%lu > %lu)`
+    SizeTooLarge {
+        /// What is configured, in KiB.
+        wanted: u64,
+        /// What there is room for, in KiB.
+        possible: u64,
+    },
+    /// `Resync of new storage suppressed with --assume-clean`
+    AssumedClean,
     /// `Can only connect to data with current UUID=%016llX`
     CanOnlyConnectTo(u64),
     /// `Forced to consider local data as UpToDate!`

@@ -13,11 +13,9 @@
 use super::event::{Driver, Effect, LogLine, ProtocolVerdict, Send};
 use super::machine::{Link, Resource, Step};
 use super::volume::Volume;
-use crate::meta::size::{diskless_size, user_size_at_connect, DisklessSize, PeerSizes};
-use crate::meta::SizeInputs;
 use crate::state::{Change, Conn, Disk, LogEvent, Mode, Role};
 use crate::uuid::same;
-use crate::wire::{Agreed, Sizes, UuidFlags, Uuids};
+use crate::wire::{Agreed, UuidFlags, Uuids};
 
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// The sockets are up: tell the peer all about us.
@@ -46,6 +44,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         for i in 0..self.count() {
             if let Some(v) = self.vol(i) {
                 v.discard_my_data = discard;
+                v.resize_pending = false;
                 v.peer = super::volume::PeerData::default();
             }
             self.send_parameters(i, d);
@@ -166,98 +165,6 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         } else if self.cstate != Conn::StandAlone {
             let _ = self.conn_change(Change::conn(Conn::Unconnected), Mode::Hard, d);
         }
-    }
-
-    /// P_SIZES.
-    pub(super) fn sizes(&mut self, i: usize, s: &Sizes, d: &mut dyn Driver) -> Step {
-        let Some(v) = self.vol(i) else { return Ok(()) };
-        let (vnr, state, now) = (v.vnr, v.state, v.size);
-        let connected = state.conn > Conn::WFReportParams;
-        v.peer.disk_size = s.d_size;
-        v.peer.max_bio_size = s.max_bio_size;
-        let mut own_changed = false;
-        if state.disk >= Disk::Negotiating {
-            let Some(disk) = &mut v.disk else {
-                return Ok(());
-            };
-            disk.user_size = if state.conn == Conn::WFReportParams {
-                user_size_at_connect(disk.user_size, s.u_size)
-            } else {
-                s.u_size
-            };
-            let inputs = SizeInputs {
-                own: disk.usable,
-                peer: s.d_size,
-                last_agreed: disk.superblock.la_size_sect,
-                user: disk.user_size,
-                assume_peer_has_space: false,
-            };
-            let new = inputs.agreed().size;
-            if new < now
-                && state.disk >= Disk::Outdated
-                && (state.conn < Conn::Connected || state.pdsk == Disk::Diskless)
-            {
-                d.perform(Effect::Log(vnr, LogLine::PeerTooSmall { new, now }));
-                self.give_up(d);
-                return Ok(());
-            }
-            if new != now {
-                own_changed = true;
-                self.set_size(i, new, now != 0 && !s.dds_no_resync, d);
-            }
-            let grown_online = now != 0 && new > now && connected && !s.dds_no_resync;
-            if grown_online && state.pdsk >= Disk::Inconsistent && state.disk >= Disk::Inconsistent
-            {
-                self.resync_after_grow(i, d);
-            }
-        } else {
-            let peer = PeerSizes {
-                current: s.c_size,
-                user: s.u_size,
-                disk: s.d_size,
-            };
-            match diskless_size(now, state.role == Role::Primary, peer) {
-                DisklessSize::Keep => {}
-                DisklessSize::Adopt(new) => self.set_size(i, new, false, d),
-                DisklessSize::Refuse => {
-                    d.perform(Effect::Log(
-                        vnr,
-                        LogLine::PeerTooSmall { new: s.c_size, now },
-                    ));
-                    self.give_up(d);
-                    return Ok(());
-                }
-            }
-        }
-        let now = self.peek(i).map_or(0, |v| v.size);
-        if connected && (s.c_size != now || own_changed) {
-            let own = self.own_sizes(i);
-            let sizes = Sizes {
-                dds_forced: s.dds_forced,
-                dds_no_resync: s.dds_no_resync,
-                ..own
-            };
-            self.send(Send::Sizes { vnr, sizes }, d);
-        }
-        Ok(())
-    }
-
-    /// The device has another size now.
-    pub(super) fn set_size(&mut self, i: usize, sectors: u64, set_new: bool, d: &mut dyn Driver) {
-        let Some(v) = self.vol(i) else { return };
-        v.size = sectors;
-        let vnr = v.vnr;
-        let on_disk = v.disk.as_ref().map(|disk| disk.superblock.la_size_sect);
-        if let Some(disk) = &mut v.disk {
-            disk.dirty |= on_disk != Some(sectors);
-        }
-        d.perform(Effect::SetSize {
-            on_disk,
-            vnr,
-            sectors,
-            set_new,
-        });
-        self.sync_metadata(i, d);
     }
 
     /// P_UUIDS.

@@ -43,6 +43,7 @@ impl LogLine {
                 ..
             }
             | Self::PeerTooSmall { .. }
+            | Self::SizeTooLarge { .. }
             | Self::CanOnlyConnectTo(_)
             | Self::FailedByPeer(_)
             | Self::Refused { .. }
@@ -63,6 +64,7 @@ impl LogLine {
             | Self::FailedBlocks(_)
             | Self::Uuids(..)
             | Self::AssumingFullSync
+            | Self::AssumedClean
             | Self::FencePeer { .. }
             | Self::HelperRefused { .. } => Level::Info,
         }
@@ -180,6 +182,12 @@ impl fmt::Display for LogLine {
                 f,
                 "The peer's disk size is too small! ({new} < {now} sectors)"
             ),
+            Self::SizeTooLarge { wanted, possible } => {
+                write!(f, "Requested disk size is too big ({wanted} > {possible})")
+            }
+            Self::AssumedClean => {
+                f.write_str("Resync of new storage suppressed with --assume-clean")
+            }
             Self::CanOnlyConnectTo(uuid) => {
                 write!(f, "Can only connect to data with current UUID={uuid:016X}")
             }

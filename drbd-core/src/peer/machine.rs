@@ -144,6 +144,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             Event::Protocol(v) => self.protocol(v, d),
             Event::SyncParam { vnr, compatible } => self.sync_param(vnr, compatible, d),
             Event::Sizes(vnr, s) => self.on_volume(vnr, d, |r, i, d| r.sizes(i, &s, d)),
+            Event::Room(vnr, room) => {
+                self.with_volume(vnr, d, |r, i, _| r.room_changed(i, room));
+            }
             Event::Uuids(vnr, u) => self.on_volume(vnr, d, |r, i, d| r.uuids_received(i, u, d)),
             Event::State(vnr, s) => self.on_volume(vnr, d, |r, i, d| r.state_received(i, s, d)),
             Event::SyncUuid(vnr, u) => self.on_volume(vnr, d, |r, i, d| r.sync_uuid(i, u, d)),

@@ -3,7 +3,7 @@
 
 use super::event::{Driver, Effect, Send};
 use super::machine::Resource;
-use super::volume::Volume;
+use super::volume::{DiskData, Volume};
 use crate::meta::MdFlags;
 use crate::state::Disk;
 use crate::wire::{Sizes, UuidFlags, Uuids};
@@ -63,7 +63,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             .filter(|v| v.state.disk >= Disk::Negotiating)
             .and_then(|v| v.disk.as_ref());
         Sizes {
-            d_size: disk.map_or(0, |d| d.usable),
+            d_size: disk.map_or(0, DiskData::room_for_data),
             u_size: disk.map_or(0, |d| d.user_size),
             c_size: v.map_or(0, |v| v.size),
             max_bio_size: disk.map_or(1 << 20, |d| d.max_bio_size),

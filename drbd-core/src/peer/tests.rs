@@ -9,6 +9,7 @@ mod errors;
 mod faults;
 mod fencing;
 mod pair;
+mod resize;
 mod split;
 mod suspend;
 mod traces;

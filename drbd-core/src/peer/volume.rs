@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! One volume as the owner of the resource knows it.
 
-use crate::meta::{Magic, MdFlags, Superblock};
+use crate::meta::{Magic, MdFlags, Room, Superblock};
 pub use crate::state::resync::Side;
 use crate::state::{DeviceState, Disk, Facts, Fencing, Negotiating, Role, Transition};
 use crate::uuid::{same, UuidSet};
@@ -15,6 +15,8 @@ pub struct DiskData {
     /// Usable sectors: capacity of the backing device without metadata, cut to what the layout
     /// can describe.
     pub usable: u64,
+    /// The devices have got another size; what that makes of the disk, once sizes are determined.
+    pub room: Option<Room>,
     /// The configured size in sectors; 0: as large as possible.
     pub user_size: u64,
     /// The option `fencing`.
@@ -25,6 +27,14 @@ pub struct DiskData {
     pub al_updates: bool,
     /// The superblock differs from what is on the disk.
     pub dirty: bool,
+}
+
+impl DiskData {
+    /// Usable sectors, with its devices as large as they are now.
+    #[must_use]
+    pub fn room_for_data(&self) -> u64 {
+        self.room.map_or(self.usable, |room| room.usable)
+    }
 }
 
 /// What the peer said about this volume.
@@ -106,6 +116,9 @@ pub struct Volume {
     pub owes_uuid: bool,
     /// The device grew while the disk was Negotiating.
     pub resync_after_negotiation: bool,
+    /// This node has grown by command, and syncs the new part when the peer has told that it has,
+    /// too.
+    pub(super) resize_pending: bool,
     /// An I/O error was noted and not reported yet.
     pub was_io_error: bool,
     /// The superblock on the disk says that there may be writes that only the bitmap in memory
@@ -148,6 +161,7 @@ impl Volume {
             negotiating: None,
             owes_uuid: false,
             resync_after_negotiation: false,
+            resize_pending: false,
             was_io_error: false,
             primary_on_disk: false,
             resync: Resync {

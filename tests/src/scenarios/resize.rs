@@ -31,10 +31,10 @@ pub const SCENARIOS: [Scenario; 2] = [
 ];
 
 /// What stands for a disk that can grow: a part of `/dev/data0`.
-const STORE: &str = "/dev/mapper/store";
+pub(super) const STORE: &str = "/dev/mapper/store";
 /// Sizes of it in sectors: 32 and 48 MiB.
-const SMALL: u32 = 65_536;
-const LARGE: u32 = 98_304;
+pub(super) const SMALL: u32 = 65_536;
+pub(super) const LARGE: u32 = 98_304;
 /// What a disk gets at a time in [`peer_returns`]: 3 MiB; and how often.
 const STEP: u32 = 6144;
 const STEPS: u32 = 5;
@@ -42,7 +42,7 @@ const STEPS: u32 = 5;
 const WRITES: usize = 300;
 
 /// Gives the store another size, or makes it.
-fn set_store(node: &Node, sectors: u32) -> Result<()> {
+pub(super) fn set_store(node: &Node, sectors: u32) -> Result<()> {
     let table = format!("0 {sectors} linear /dev/data0 0");
     node.sh(&format!(
         "if test -e {STORE}; then dmsetup reload store --table '{table}' && dmsetup resume store; \

@@ -64,11 +64,9 @@ fn the_smaller_configured_size_wins_at_connect() {
 }
 
 fn request(own: u64, last_agreed: u64, user: u64) -> SizeRequest {
-    let layout = layout(SMALL);
     SizeRequest {
         inputs: inputs(own, own, last_agreed, user),
-        old_layout: layout,
-        new_layout: layout,
+        bitmap_limit: layout(SMALL).bitmap_limit(),
         al_relayout: false,
         assume_clean: false,
     }
@@ -77,15 +75,9 @@ fn request(own: u64, last_agreed: u64, user: u64) -> SizeRequest {
 #[test]
 fn plans() {
     let plan = request(1000, 1000, 0).plan().unwrap();
-    assert_eq!(
-        (plan.change, plan.rewrite, plan.moved),
-        (SizeChange::Unchanged, false, false)
-    );
+    assert_eq!(plan.change, SizeChange::Unchanged);
     let plan = request(1000, 0, 0).plan().unwrap();
-    assert_eq!(
-        (plan.change, plan.rewrite, plan.moved),
-        (SizeChange::GrewFromZero, true, false)
-    );
+    assert_eq!(plan.change, SizeChange::GrewFromZero);
     assert!(plan.set_new_bits);
     let plan = request(1000, 900, 0).plan().unwrap();
     assert_eq!((plan.size, plan.change), (1000, SizeChange::Grew));
@@ -102,15 +94,26 @@ fn plans() {
 
 #[test]
 fn a_grown_device_moves_its_metadata() {
-    let request = SizeRequest {
-        new_layout: layout(LARGE),
-        ..request(1000, 1000, 0)
-    };
-    let plan = request.plan().unwrap();
+    let old = layout(SMALL);
+    let same = Room::of(&old, SMALL, SMALL).unwrap();
+    assert!(!same.moves && same.usable == old.usable_sectors(SMALL));
+    let new = layout(LARGE);
     assert_eq!(
-        (plan.change, plan.rewrite, plan.moved),
-        (SizeChange::Unchanged, true, true)
+        Room::of(&old, LARGE, LARGE).unwrap(),
+        Room {
+            usable: new.bm_sector(),
+            bitmap_limit: new.bitmap_limit(),
+            md_size_sect: new.md_size_sect(),
+            al_offset: old.al_offset(),
+            bm_offset: new.bm_offset(),
+            moves: true,
+        }
     );
+    // Beside external metadata the data alone may grow.
+    let external = Layout::compute(MdIndex::FlexExternal, SMALL, AlLayout::DEFAULT).unwrap();
+    let grown = Room::of(&external, SMALL, LARGE).unwrap();
+    assert_eq!((grown.usable, grown.moves), (LARGE, false));
+    assert!(Room::of(&old, 64, 64).is_err());
 }
 
 #[test]

@@ -143,6 +143,19 @@ fn lines_in_the_recorded_words() {
             "The peer's disk size is too small! (8 < 16 sectors)".into(),
         ),
         (
+            LogLine::SizeTooLarge {
+                wanted: 16,
+                possible: 8,
+            },
+            Level::Error,
+            "Requested disk size is too big (16 > 8)".into(),
+        ),
+        (
+            LogLine::AssumedClean,
+            Level::Info,
+            "Resync of new storage suppressed with --assume-clean".into(),
+        ),
+        (
             LogLine::CanOnlyConnectTo(0xA),
             Level::Error,
             "Can only connect to data with current UUID=000000000000000A".into(),

@@ -21,7 +21,8 @@ by_fields! {
     Resync { total, failed, started_ms, paused_ms, paused_since_ms, peer_done, ending }
     Volume {
         vnr, state, disk, peer, size, exposed, unnamed, crashed_primary, consider_resync,
-        discard_my_data, negotiating, owes_uuid, resync_after_negotiation, was_io_error,
+        discard_my_data, negotiating, owes_uuid, resync_after_negotiation,
+        resize_pending, was_io_error,
         primary_on_disk, resync, raised, target_unaware, starting, early_sync_uuid,
     }
     Frame {

@@ -23,7 +23,7 @@ use crate::peer::{Resource, Volume};
 /// What a tape begins with.
 pub(super) const MAGIC: [u8; 8] = *b"drbdtape";
 /// The version of the format.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 const HEAD: usize = 16;
 const HALF_HEAD: usize = 24;
 /// A half smaller than this records nothing.

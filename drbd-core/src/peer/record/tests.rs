@@ -194,8 +194,8 @@ fn each_variant_of_event_and_effect_is_met() {
             effects.insert(bytes[0]);
         }
     }
-    assert_eq!(events, (0..27).collect());
-    assert_eq!(effects, (0..28).collect());
+    assert_eq!(events, (0..28).collect());
+    assert_eq!(effects, (0..29).collect());
 }
 
 /// A resource is made, connects, loses its peer, many times; with pings in between.
@@ -324,7 +324,7 @@ fn too_little_memory_is_an_empty_tape() {
 }
 
 #[test]
-fn the_bytes_are_those_of_version_1() {
+fn the_bytes_are_those_of_version_2() {
     let state = DeviceState {
         role: Role::Primary,
         peer: Role::Secondary,
@@ -363,13 +363,13 @@ fn the_bytes_are_those_of_version_1() {
     let bytes = m.deck().bytes();
     let used = usize::from(bytes[20]);
     let golden = [
-        // "drbdtape", version 1, halves of 256 bytes.
-        "64726264746170650100000000010000",
-        // The first half: sequence 1, 58 bytes, no events before, time 0.
-        "010000003a00000000000000000000000000000000000000",
+        // "drbdtape", version 2, halves of 256 bytes.
+        "64726264746170650200000000010000",
+        // The first half: sequence 1, 59 bytes, no events before, time 0.
+        "010000003b00000000000000000000000000000000000000",
         // Volume 0 was added; the state.
         "0601000100000000000000000000000001",
-        "00828003000000000000000000000000000000000000000000000000000000",
+        "0082800300000000000000000000000000000000000000000000000000000000",
         // After 250 ms the link is closed, and what is done about it.
         "02fa010e",
         "040c00",

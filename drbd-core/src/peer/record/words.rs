@@ -2,7 +2,7 @@
 //! The words of events and effects on a tape.
 
 use super::code::{by_fields, by_number, by_variant, Code, Reader, Writer};
-use crate::meta::{Magic, MdFlags, Superblock};
+use crate::meta::{Magic, MdFlags, Room, Superblock};
 use crate::peer::event::{
     Command, DiskErrorKind, Effect, Event, HelperCall, LogLine, OnIoError, ProtocolVerdict, Send,
     UuidNews,
@@ -69,7 +69,8 @@ by_fields! {
         la_size_sect, uuids, device_uuid, flags, magic, md_size_sect, al_offset, al_nr_extents,
         bm_offset, bm_bytes_per_bit, la_peer_max_bio_size, al_stripes, al_stripe_size_4k,
     }
-    DiskData { superblock, usable, user_size, fencing, max_bio_size, al_updates, dirty }
+    Room { usable, bitmap_limit, md_size_sect, al_offset, bm_offset, moves }
+    DiskData { superblock, usable, room, user_size, fencing, max_bio_size, al_updates, dirty }
 }
 
 by_variant! {
@@ -121,6 +122,7 @@ by_variant! {
         6 Primary { vnr, force }, 7 Secondary(vnr), 8 Outdate(vnr), 9 Invalidate(vnr),
         10 InvalidateRemote(vnr), 11 Verify(vnr), 12 PauseSync(vnr, on), 13 SuspendIo(vnr),
         14 ResumeIo(vnr), 15 NewCurrentUuid { vnr, clear_bitmap }, 16 DeleteVolume(vnr),
+        17 Resize { vnr, size, force, no_resync },
     }
     Event {
         0 LinkUp { agreed, resolve_conflicts }, 1 Protocol(verdict),
@@ -131,7 +133,7 @@ by_variant! {
         16 CannotListen, 17 AllBitsSet { vnr, ok }, 18 ResyncProgress { vnr, failed },
         19 VerifyDone(vnr), 20 DiskError { vnr, kind }, 21 DiskIdle(vnr),
         22 HelperDone { vnr, helper, exit }, 23 Admin(command), 24 AdminGone,
-        25 MustWait { vnr, wait }, 26 Drained(vnr),
+        25 MustWait { vnr, wait }, 26 Drained(vnr), 27 Room(vnr, room),
     }
     Send {
         0 Protocol { discard_my_data, dry_run }, 1 SyncParam(vnr), 2 Sizes { vnr, sizes },
@@ -148,6 +150,7 @@ by_variant! {
         17 DropNetConfig, 18 ReleaseDisk(vnr), 19 DestroyDisk(vnr), 20 Help { vnr, helper },
         21 SetReadOnly { vnr, read_only }, 22 AdminDone(code), 23 Log(vnr, line),
         24 ReviewDependents, 25 Drain(vnr), 26 CopiesPart { vnr, own }, 27 AbandonDisk(vnr),
+        28 MoveMetadata(vnr),
     }
     LogLine {
         0 Handshake { own, own_bits, own_flags, peer, verdict, rule }, 1 HandshakeNote(note),
@@ -160,5 +163,6 @@ by_variant! {
         18 FencePeer { exit, fenced }, 19 FailedByPeer(code), 20 Refused { code, state, wanted },
         21 IncompatibleSettings, 22 AssumingFullSync, 23 HelperRefused { helper, exit },
         24 Warning(warning), 25 UnexpectedPacket(packet),
+        26 SizeTooLarge { wanted, possible }, 27 AssumedClean,
     }
 }

@@ -98,6 +98,7 @@ impl Node {
         let data = DiskData {
             superblock,
             usable,
+            room: None,
             user_size: s.setup.blocks[usize::from(vnr)] * 8,
             fencing: Fencing::DontCare,
             max_bio_size: 1 << 20,

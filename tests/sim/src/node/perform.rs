@@ -138,6 +138,8 @@ impl Node {
             }
             // One device alone waits for no other.
             Effect::DropNetConfig | Effect::ReviewDependents => {}
+            // No disk gets another size here.
+            Effect::MoveMetadata(_) => {}
             Effect::ReleaseDisk(vnr) => {
                 let device = self.device(vnr);
                 device.release = true;

@@ -71,6 +71,8 @@ pub(crate) struct World {
     pub(crate) thawed: u32,
     /// The handlers that were called, but those around a resync.
     pub(crate) helped: Vec<&'static str>,
+    /// How often metadata went to other places.
+    pub(crate) moved: u32,
     /// Exit code of `fence-peer`.
     pub(crate) fence_exit: u8,
     /// `fence-peer` does not end by itself.
@@ -237,6 +239,12 @@ impl Node {
                     self.w.bits.entry(vnr).or_default().extend(new);
                 }
             }
+            Effect::MoveMetadata(vnr) => {
+                self.w.moved += 1;
+                if let Some(d) = self.r.volume(vnr).and_then(|v| v.disk) {
+                    self.disk.get_mut(&vnr).unwrap().superblock = d.superblock.while_moving();
+                }
+            }
             Effect::WriteSuperblock(vnr) => {
                 if let Some(d) = self.r.volume(vnr).and_then(|v| v.disk) {
                     self.disk.get_mut(&vnr).unwrap().superblock = d.superblock;
@@ -386,6 +394,7 @@ impl Node {
         let disk = DiskData {
             superblock: durable.superblock,
             usable: sectors,
+            room: None,
             user_size: 0,
             fencing: self.fencing,
             max_bio_size: 1 << 20,
