@@ -149,6 +149,8 @@ pub(crate) struct Device {
     draining: AtomicBool,
     /// Counts how often the copies have parted.
     era: AtomicU32,
+    /// The largest request in bytes, to the disk and to the peer.
+    request_max: AtomicU32,
     /// Woken when local I/O ends.
     #[pin]
     pub(crate) idle: WaitQueue,
@@ -351,6 +353,7 @@ impl Device {
                 failed_writes: AtomicU32::new(0),
                 draining: AtomicBool::new(false),
                 era: AtomicU32::new(0),
+                request_max: AtomicU32::new(crate::backing::BIO_BYTES_MAX),
                 idle <- new_wait_queue!("drbd_idle"),
                 face <- new_spinlock_irq!(Face::default(), "drbd_face"),
                 work <- new_work!("drbd_device"),
@@ -521,6 +524,7 @@ impl Device {
 
     /// The largest bio from above in bytes, and the limits of the disk below as it is now, soon.
     pub(crate) fn set_limits(self: &Arc<Self>, bytes: u32) {
+        self.request_max.store(bytes, Ordering::Relaxed);
         self.change_face(|face| face.limits = Some(bytes));
     }
 
@@ -540,6 +544,11 @@ impl Device {
         if let Some(link) = self.resource.link() {
             link.fail_held();
         }
+    }
+
+    /// The largest request in bytes that the disk and the peer take. Any context.
+    pub(crate) fn request_max(&self) -> u32 {
+        self.request_max.load(Ordering::Relaxed)
     }
 
     /// Counts how often [`Device::copies_part`] was called. Any context.

@@ -228,6 +228,11 @@ pub(crate) fn perform(
                 device.set_read_only(read_only);
             }
         }
+        Effect::SetLimits(vnr) => {
+            if let Some(device) = resource.device(vnr) {
+                limits(&device, owner);
+            }
+        }
         Effect::ReviewDependents => crate::dependents::review_soon(resource),
         Effect::AdminDone(code) => resource.answer(code),
         Effect::Log(vnr, line) => crate::log::line(resource, vnr, &line),
@@ -430,17 +435,8 @@ fn set_size(
 #[inline(never)]
 fn limits(device: &Arc<Device>, owner: &Owner) {
     let local = device.local();
-    let peer = owner
-        .core
-        .volume(device.vnr)
-        .map_or(0, |v| v.peer.max_bio_size);
-    let version = owner.core.link.map(|l| l.agreed.version);
     let own = local.as_ref().map_or(crate::backing::BIO_BYTES_MAX, |l| {
         crate::backing::max_bio_size(&l.data)
     });
-    let theirs = match (version, peer) {
-        (Some(version), peer) if peer > 0 => version.write_size_max(peer).max(4096),
-        _ => crate::backing::BIO_BYTES_MAX,
-    };
-    device.set_limits(own.min(theirs));
+    device.set_limits(own.min(owner.core.peer_request_max(device.vnr)));
 }

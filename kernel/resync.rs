@@ -283,8 +283,7 @@ fn step(
     ask: &mut impl FnMut(&Arc<Device>, BlockRange) -> Result,
 ) -> Result {
     let disk = device.local();
-    let disk = disk.map(|local| (local.conf(), crate::backing::max_bio_size(&local.data)));
-    let (Some(bits), Some((conf, max_bytes))) = (device.bits(), disk) else {
+    let (Some(bits), Some(conf)) = (device.bits(), disk.map(|local| local.conf())) else {
         return Ok(());
     };
     let Some(mut allowed) = allowance(resource, device, &conf) else {
@@ -296,9 +295,11 @@ fn step(
             break;
         };
         let mut scan = before;
-        let found = scan.next(size, max_bytes.min(allowed.saturating_mul(4096)), |from| {
-            bits.next_set(from)
-        });
+        let found = scan.next(
+            size,
+            device.request_max().min(allowed.saturating_mul(4096)),
+            |from| bits.next_set(from),
+        );
         let Some((sector, bytes)) = found else {
             // The end: what is still set was asked for, or is written to right now. Look again
             // from the start as long as bits are left that nobody asked for.

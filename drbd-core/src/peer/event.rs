@@ -426,6 +426,10 @@ pub enum Effect {
     /// Look which devices of the host have to wait for another one (`resync-after`), and say so of
     /// each of which it is news: [`Event::MustWait`]. One look after the other.
     ReviewDependents,
+    /// The largest request that the peer takes is another one ([`Resource::peer_request_max`]).
+    ///
+    /// [`Resource::peer_request_max`]: super::Resource::peer_request_max
+    SetLimits(u16),
     /// The administrator's command is over, with this code.
     AdminDone(i32),
     /// A line for the kernel log.

@@ -137,13 +137,32 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.perform_size(i, adopted, d);
     }
 
+    /// What P_SIZES says of the peer's requests: it holds before anything is sent, and the
+    /// superblock remembers it, with whatever is written there next.
+    fn take_request_max(&mut self, i: usize, max_bio_size: u32, d: &mut dyn Driver) {
+        let Some(vnr) = self.peek(i).map(|v| v.vnr) else {
+            return;
+        };
+        let before = self.peer_request_max(vnr);
+        if let Some(v) = self.vol(i) {
+            v.peer.max_bio_size = max_bio_size;
+        }
+        let now = self.peer_request_max(vnr);
+        if let Some(disk) = self.vol(i).and_then(|v| v.disk.as_mut()) {
+            disk.superblock.la_peer_max_bio_size = now;
+        }
+        if now != before {
+            d.perform(Effect::SetLimits(vnr));
+        }
+    }
+
     /// P_SIZES.
     pub(super) fn sizes(&mut self, i: usize, s: &Sizes, d: &mut dyn Driver) -> Step {
+        self.take_request_max(i, s.max_bio_size, d);
         let Some(v) = self.vol(i) else { return Ok(()) };
         let (vnr, state, now) = (v.vnr, v.state, v.size);
         let connected = state.conn > Conn::WFReportParams;
         v.peer.disk_size = s.d_size;
-        v.peer.max_bio_size = s.max_bio_size;
         let mut own_changed = false;
         let mut new = now;
         let mut adopted = None;

@@ -57,16 +57,39 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         self.send(Send::Uuids { vnr: v.vnr, uuids }, d);
     }
 
+    /// The largest request in bytes that the peer of volume `vnr` takes, 4 KiB to 1 MiB: what goes
+    /// to it may not be larger, and what comes from it is not asked for in larger pieces.
+    ///
+    /// docs/protocol.md, "Limits of a request". Without a link it is what the superblock remembers
+    /// of the last peer, which may come back while writes are under way.
+    #[must_use]
+    pub fn peer_request_max(&self, vnr: u16) -> u32 {
+        const MOST: u32 = 1 << 20;
+        let Some(v) = self.volume(vnr) else {
+            return MOST;
+        };
+        match (self.link, v.peer.max_bio_size) {
+            (Some(link), size) if size > 0 => link.agreed.version.write_size_max(size),
+            _ => match v.disk.as_ref().map(|d| d.superblock.la_peer_max_bio_size) {
+                None | Some(0) => MOST,
+                Some(size) => size.clamp(4 << 10, MOST),
+            },
+        }
+    }
+
     pub(super) fn own_sizes(&self, i: usize) -> Sizes {
         let v = self.peek(i);
         let disk = v
             .filter(|v| v.state.disk >= Disk::Negotiating)
             .and_then(|v| v.disk.as_ref());
+        let largest = disk.map_or(1 << 20, |d| d.max_bio_size);
         Sizes {
             d_size: disk.map_or(0, DiskData::room_for_data),
             u_size: disk.map_or(0, |d| d.user_size),
             c_size: v.map_or(0, |v| v.size),
-            max_bio_size: disk.map_or(1 << 20, |d| d.max_bio_size),
+            max_bio_size: self.link.map_or(largest, |link| {
+                link.agreed.version.announced_bio_size(largest)
+            }),
             dds_forced: false,
             dds_no_resync: false,
             limits: None,

@@ -8,6 +8,7 @@ mod dependency;
 mod errors;
 mod faults;
 mod fencing;
+mod limits;
 mod pair;
 mod resize;
 mod split;

@@ -195,7 +195,7 @@ fn each_variant_of_event_and_effect_is_met() {
         }
     }
     assert_eq!(events, (0..28).collect());
-    assert_eq!(effects, (0..29).collect());
+    assert_eq!(effects, (0..30).collect());
 }
 
 /// A resource is made, connects, loses its peer, many times; with pings in between.

@@ -150,7 +150,7 @@ by_variant! {
         17 DropNetConfig, 18 ReleaseDisk(vnr), 19 DestroyDisk(vnr), 20 Help { vnr, helper },
         21 SetReadOnly { vnr, read_only }, 22 AdminDone(code), 23 Log(vnr, line),
         24 ReviewDependents, 25 Drain(vnr), 26 CopiesPart { vnr, own }, 27 AbandonDisk(vnr),
-        28 MoveMetadata(vnr),
+        28 MoveMetadata(vnr), 29 SetLimits(vnr),
     }
     LogLine {
         0 Handshake { own, own_bits, own_flags, peer, verdict, rule }, 1 HandshakeNote(note),

@@ -136,8 +136,8 @@ impl Node {
                 self.shut_down(s);
                 self.wake(Actor::Receiver, s);
             }
-            // One device alone waits for no other.
-            Effect::DropNetConfig | Effect::ReviewDependents => {}
+            // One device alone waits for no other, and its writes are of one block.
+            Effect::DropNetConfig | Effect::ReviewDependents | Effect::SetLimits(_) => {}
             // No disk gets another size here.
             Effect::MoveMetadata(_) => {}
             Effect::ReleaseDisk(vnr) => {

@@ -298,6 +298,7 @@ impl Node {
             Effect::ConnChanged { .. }
             | Effect::CloseEpoch
             | Effect::ReviewDependents
+            | Effect::SetLimits(_)
             | Effect::Drain(_)
             | Effect::CopiesPart { .. }
             | Effect::ResyncPaused { .. }
