@@ -68,6 +68,12 @@ pub fn kernel_folder() -> Result<PathBuf> {
     Ok(Path::new("/usr/lib/modules").join(version.trim()))
 }
 
+/// Whether the machines get the stock kernel.
+#[must_use]
+pub fn stock_kernel() -> bool {
+    env::var_os("DRBD_LAB_KERNEL").is_none()
+}
+
 /// From now on the kernel is the one that the file `kernel` in `folder` names. To be called before
 /// there are other threads.
 ///

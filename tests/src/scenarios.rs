@@ -18,6 +18,7 @@ pub mod metadata;
 pub mod module;
 pub mod netlink;
 pub mod ocf;
+pub mod older;
 pub mod online;
 pub mod outputs;
 pub mod overdue;
@@ -173,6 +174,7 @@ pub fn all() -> Vec<Scenario> {
         online::SCENARIOS.as_slice(),
         faults::SCENARIOS.as_slice(),
         split::SCENARIOS.as_slice(),
+        older::SCENARIOS.as_slice(),
         slow::SCENARIOS.as_slice(),
         fencing::SCENARIOS.as_slice(),
         overdue::SCENARIOS.as_slice(),
