@@ -61,7 +61,8 @@ sanitize: tools
 	ln -sfn ../sbin build/sanitize/sbin && \
 	scripts/in-root sh -c 'echo "$$0/lib/modules/$$(cat "$$0/version")"' "$$kernel" \
 		>build/sanitize/kernel
-	@$(LAB) test --jobs 1 --kernel sanitize --pair ours:ours tutorial-C cable-cut cycles
+	@$(LAB) test --jobs 1 --kernel sanitize --pair ours:ours \
+		tutorial-C cable-cut cycles crash-primary-al disk-fails resync-interrupted
 
 ## oracle: runs the scenarios with the C driver on both nodes and stores what they gave
 .PHONY: oracle
