@@ -151,16 +151,16 @@ impl Answers<'_> {
                 Ok(())
             }
             Purpose::ResyncWrite => {
-                let kind = if failed {
+                let kind = if failed || !bio.has_its_disk() {
+                    // Of a disk that has gone: the peer may have marked the block again since.
+                    crate::resync::note_failed(&device, bio.sector, bio.bytes);
                     AckKind::Neg
                 } else {
+                    if bio.is_of_this_era() {
+                        device.mark_in_sync(bio.sector, bio.bytes);
+                    }
                     AckKind::RsWrite
                 };
-                if failed {
-                    crate::resync::note_failed(&device, bio.sector, bio.bytes);
-                } else if bio.is_of_this_era() {
-                    device.mark_in_sync(bio.sector, bio.bytes);
-                }
                 self.ack(kind, &bio)?;
                 device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
                 Ok(())

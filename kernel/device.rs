@@ -147,8 +147,8 @@ pub(crate) struct Device {
     failed_writes: AtomicU32,
     /// The owner is to hear when no request is under way any more.
     draining: AtomicBool,
-    /// Counts how often the copies have parted.
-    era: AtomicU32,
+    /// Counts how often the copies have parted; in the upper half, how often the disk has gone.
+    era: AtomicU64,
     /// The largest request in bytes, to the disk and to the peer.
     request_max: AtomicU32,
     /// Woken when local I/O ends.
@@ -352,7 +352,7 @@ impl Device {
                 errors: AtomicU32::new(0),
                 failed_writes: AtomicU32::new(0),
                 draining: AtomicBool::new(false),
-                era: AtomicU32::new(0),
+                era: AtomicU64::new(0),
                 request_max: AtomicU32::new(crate::backing::BIO_BYTES_MAX),
                 idle <- new_wait_queue!("drbd_idle"),
                 face <- new_spinlock_irq!(Face::default(), "drbd_face"),
@@ -538,10 +538,12 @@ impl Device {
         let _ = crate::io_queue().enqueue::<_, 2>(self.clone());
     }
 
-    /// The copies may differ from now on: what the peer has sent before is of another era.
-    pub(crate) fn copies_part(&self) {
-        self.era.fetch_add(1, Ordering::SeqCst);
-        if let Some(link) = self.resource.link() {
+    /// The copies may differ from now on: what the peer has sent before is of another era. `own`:
+    /// the disk has gone.
+    pub(crate) fn copies_part(&self, own: bool) {
+        self.era
+            .fetch_add(1 << if own { 32 } else { 0 }, Ordering::SeqCst);
+        if let Some(link) = self.resource.link().filter(|_| own) {
             link.fail_held();
         }
     }
@@ -551,8 +553,9 @@ impl Device {
         self.request_max.load(Ordering::Relaxed)
     }
 
-    /// Counts how often [`Device::copies_part`] was called. Any context.
-    pub(crate) fn era(&self) -> u32 {
+    /// Another one after each [`Device::copies_part`]; another upper half if the disk went. Any
+    /// context.
+    pub(crate) fn era(&self) -> u64 {
         self.era.load(Ordering::SeqCst)
     }
 
@@ -662,11 +665,21 @@ impl Device {
         }
     }
 
+    /// The copies may differ from now on, as all requests of the volume are told. Any context.
+    pub(crate) fn requests_part(self: &Arc<Self>, own: bool) {
+        for (slot, _) in self.requests() {
+            self.request_event(slot, Event::CopiesPart { own });
+        }
+    }
+
     /// Does what a transition asked for. Any context.
     pub(crate) fn perform(self: &Arc<Self>, slot: SlotId, sector: u64, bytes: u32, duties: Duties) {
         let plane = &self.resource.plane;
         if duties.set_out_of_sync {
             self.mark_out_of_sync(sector, bytes);
+        }
+        if duties.copies_part {
+            self.requests_part(false);
         }
         if duties.close_epoch {
             self.resource.close_epoch(plane.table().epoch(slot));

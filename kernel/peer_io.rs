@@ -100,7 +100,7 @@ pub(crate) struct PeerIo {
     /// Its extents in the activity log, if the peer keeps no copy.
     pub(crate) refs: Refs,
     /// When it came, by [`Device::era`].
-    pub(crate) era: u32,
+    pub(crate) era: u64,
     /// It failed.
     failed: AtomicBool,
 }
@@ -138,6 +138,11 @@ impl PeerIo {
     /// The copies have not parted since it came.
     pub(crate) fn is_of_this_era(&self) -> bool {
         self.era == self.device.era()
+    }
+
+    /// The disk has not gone since it came.
+    pub(crate) fn has_its_disk(&self) -> bool {
+        self.era >> 32 == self.device.era() >> 32
     }
 
     /// Whether it failed.
@@ -247,7 +252,7 @@ pub(crate) fn submit_write(bio: OwnedBio<PeerIo>) {
     };
     let device = bio.device.clone();
     // None if the disk is being given back: it was flushed for the last time, or soon will be.
-    let Some(local) = device.local_io().filter(|_| bio.is_of_this_era()) else {
+    let Some(local) = device.local_io().filter(|_| bio.has_its_disk()) else {
         bio.fail();
         pass_on(bio);
         return;
@@ -336,7 +341,7 @@ pub(crate) fn join_epoch(link: &Arc<Link>, bio: OwnedBio<PeerIo>) {
     }
     let _ = link.held.push(bio);
     drop(epochs);
-    if era != device.era() {
+    if era >> 32 != device.era() >> 32 {
         link.fail_held();
     }
 }
@@ -353,11 +358,11 @@ pub(crate) fn release(link: &Arc<Link>, id: PeerEpochId) {
     }
 }
 
-/// The copies have parted: writes from before that wait for an earlier epoch fail now. The peer
-/// marks them before the copies are compared again. For the ack sender.
+/// A disk has gone: writes from before that wait for an earlier epoch fail now. The peer marks
+/// them before the copies are compared again. For the ack sender.
 pub(crate) fn fail_held(link: &Arc<Link>) {
     for bio in link.held.take_all() {
-        if bio.is_of_this_era() {
+        if bio.has_its_disk() {
             let _ = link.held.push(bio);
         } else {
             bio.fail();

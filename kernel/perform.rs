@@ -128,12 +128,8 @@ pub(crate) fn perform(
         ),
         Effect::CopiesPart { vnr, own } => {
             if let Some(device) = resource.device(vnr) {
-                if own {
-                    device.copies_part();
-                }
-                for (slot, _) in device.requests() {
-                    device.request_event(slot, Told::CopiesPart { own });
-                }
+                device.copies_part(own);
+                device.requests_part(own);
             }
         }
         Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),

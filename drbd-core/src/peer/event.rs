@@ -325,10 +325,11 @@ pub enum Effect {
     CloseEpoch,
     /// Let this happen to every request of the transfer log.
     Requests(LogEvent),
-    /// From here on the copies of the volume may differ: a disk has gone. To every request of the
-    /// volume [`CopiesPart`](crate::request::word::Event::CopiesPart) happens. If it was the own
-    /// disk, writes of the peer that are here make no block in sync any more, and those that wait
-    /// for an earlier epoch fail.
+    /// From here on the copies of the volume may differ: a disk has gone, the peer is sent no
+    /// writes any more, or what it was not sent comes by a resync. To every request of the volume
+    /// [`CopiesPart`](crate::request::word::Event::CopiesPart) happens. Writes of the peer that
+    /// are here make no block in sync any more; if it was the own disk, those that wait for an
+    /// earlier epoch fail.
     CopiesPart {
         /// The volume.
         vnr: u16,

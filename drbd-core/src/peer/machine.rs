@@ -7,9 +7,10 @@ use super::event::{Driver, Effect, Event, HelperCall, LogLine, Send};
 use super::fence::FenceRun;
 use super::volume::Volume;
 use crate::state::{
-    after_actions, commit_effects, connection_actions, flag_sources, propose, AfterEffect,
-    AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect, DeviceState, Disk,
-    Facts, LogEvent, Mode, OnNoData, Refusal, Role, Success, Summary, Transition,
+    after_actions, commit_effects, connection_actions, flag_sources, propose, replicates,
+    AfterEffect, AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect,
+    DeviceState, Disk, Facts, LogEvent, Mode, OnNoData, Refusal, Role, Success, Summary,
+    Transition,
 };
 use crate::wire::{Agreed, UuidFlags};
 
@@ -749,13 +750,20 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     }
 }
 
-/// A disk goes with this change: from here on the two copies may differ, and what was under way
-/// before does not make them equal. `Some(true)`: it is the own one.
+/// From here on the two copies may differ, and what was under way before does not make them equal.
+/// A disk goes (`Some(true)`: the own one), this node stops sending its writes, or it begins to
+/// catch up on those that the peer did not send.
 fn copies_part(old: &DeviceState, new: &DeviceState) -> Option<bool> {
     let goes = |old: Disk, new: Disk| old >= Disk::Inconsistent && new < Disk::Inconsistent;
+    let syncs = |s: &DeviceState| s.conn.is_sync_target();
     if goes(old.disk, new.disk) {
         Some(true)
+    } else if goes(old.pdsk, new.pdsk)
+        || (replicates(old) && !replicates(new))
+        || (!syncs(old) && syncs(new))
+    {
+        Some(false)
     } else {
-        goes(old.pdsk, new.pdsk).then_some(false)
+        None
     }
 }

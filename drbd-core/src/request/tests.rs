@@ -164,7 +164,7 @@ fn in_sync_is_set_only_when_both_disks_have_it_and_the_barrier_is_acked() {
     );
     let (_, d) = run(w, &[Event::BarrierAck]);
     assert!(d[0].set_in_sync && !d[0].set_out_of_sync);
-    let (w, _) = run(
+    let (w, d) = run(
         replicated(Replication::C),
         &[
             Event::Submitted,
@@ -173,8 +173,44 @@ fn in_sync_is_set_only_when_both_disks_have_it_and_the_barrier_is_acked() {
             sis,
         ],
     );
+    assert!(d[0].set_out_of_sync);
     let (_, d) = run(w, &[Event::BarrierAck]);
-    assert!(!d[0].set_in_sync && d[0].set_out_of_sync);
+    assert!(!d[0].set_in_sync);
+}
+
+/// An older write whose barrier ack is still to come must not clear the mark.
+#[test]
+fn what_a_disk_has_failed_parts_the_copies() {
+    let c = replicated(Replication::C);
+    let (_, d) = run(c, &[Event::HandedToSocket, Event::NegAck]);
+    assert!(d[0].set_out_of_sync && d[0].copies_part);
+    let failed = Event::Local { ok: false };
+    let (_, d) = run(
+        c,
+        &[Event::Submitted, failed, Event::HandedToSocket, WRITE_ACK],
+    );
+    assert!(d[0].set_out_of_sync && d[0].copies_part);
+    // Nor does the older one itself clear anything then.
+    let sis = Event::WriteAck { in_sync: true };
+    let (w, _) = run(c, &[Event::Submitted, OK, Event::HandedToSocket, sis]);
+    let parted = Event::CopiesPart { own: false };
+    let (_, d) = run(w, &[parted, Event::BarrierAck]);
+    assert!(d[0].destroy && !d[0].set_in_sync);
+}
+
+/// A resync may bring it before its epoch is acknowledged, or before the link goes: marked again
+/// then, the blocks would stay marked after the resync's end.
+#[test]
+fn what_the_peer_refused_is_marked_once() {
+    for last in [Event::BarrierAck, Event::ConnectionLost] {
+        let (w, d) = run(
+            replicated(Replication::C),
+            &[Event::Submitted, OK, Event::HandedToSocket, Event::NegAck],
+        );
+        assert!(d[0].set_out_of_sync && d[0].complete.is_some());
+        let (_, d) = run(w, &[last]);
+        assert!(d[0].destroy && !d[0].set_out_of_sync && !d[0].set_in_sync);
+    }
 }
 
 #[test]

@@ -162,6 +162,10 @@ pub enum Outcome {
 pub struct Duties {
     /// Mark the request's range out of sync: it is on one disk at most. Before `complete`.
     pub set_out_of_sync: bool,
+    /// It is marked because a disk has failed it: from here on the copies may differ, and
+    /// [`Event::CopiesPart`] (not `own`) happens to all requests of the volume. An older write to
+    /// the same blocks would clear the mark when its barrier ack comes.
+    pub copies_part: bool,
     /// Close the epoch of the request if it is still open: dependent writes come later.
     pub close_epoch: bool,
     /// Answer the upper layer.
@@ -284,6 +288,12 @@ impl ReqWord {
     #[must_use]
     pub fn in_flight(self) -> bool {
         self.has(NET_SENT) && !self.has(NET_DONE)
+    }
+
+    /// Whether the peer said that it could not carry out this write; its blocks were marked then.
+    #[must_use]
+    pub fn peer_refused(self) -> bool {
+        self.has(NET_FAILED)
     }
 
     /// Whether the local disk has not answered yet.
@@ -434,7 +444,9 @@ fn answered(w: u32, event: Event) -> Result<u32, WordError> {
 /// Finds out whether the request is complete or gone now, and what that asks for.
 fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
     let mut duties = Duties::default();
-    let peer_failed = w & (NET_DONE | NET_FAILED) & !before != 0 && w & NET_OK == 0;
+    // Who has refused it was marked then, and a resync may have brought it since.
+    let peer_failed =
+        before & NET_FAILED == 0 && w & (NET_DONE | NET_FAILED) & !before != 0 && w & NET_OK == 0;
     if matches!(event, Event::ConnectionLost | Event::NegAck)
         && peer_failed
         && w & WRITE != 0
@@ -447,12 +459,14 @@ fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
         // At once, not when the local disk has answered: the next handshake may come before.
         duties.set_out_of_sync = true;
     }
+    let failed = w & (LOCAL_ERROR | NET_FAILED) != 0;
     if w & RETRY != 0 && w & (COMPLETED | SUBMITTING | LOCAL_PENDING) == 0 {
         w |= COMPLETED | DESTROYED;
         duties.retry = true;
         duties.destroy = true;
         // Until it has been made again, its copies may differ.
         duties.set_out_of_sync = w & WRITE != 0 && w & FLUSH == 0;
+        duties.copies_part = duties.set_out_of_sync && failed;
         return (ReqWord(w), duties);
     }
     let waits = SUBMITTING | LOCAL_PENDING | NET_QUEUED | NET_PENDING | FROZEN | RETRY;
@@ -470,12 +484,13 @@ fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
         w |= DESTROYED;
         duties.destroy = true;
         if w & WRITE != 0 && w & FLUSH == 0 {
-            let both = w & LOCAL_OK != 0 && w & NET_OK != 0;
-            duties.set_out_of_sync |= !both;
-            let same = w & PARTED == 0;
-            duties.set_in_sync = both && same && w & (NET_IN_SYNC | HEALS) != 0;
+            // What only one disk has was marked when that became known, and not again now: a
+            // resync may have brought it since.
+            let same = !one_sided(w) && w & PARTED == 0;
+            duties.set_in_sync = same && w & (NET_IN_SYNC | HEALS) != 0;
         }
     }
+    duties.copies_part = duties.set_out_of_sync && failed;
     debug_assert!(before & COMPLETED == 0 || w & COMPLETED != 0);
     (ReqWord(w), duties)
 }

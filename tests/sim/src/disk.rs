@@ -230,10 +230,19 @@ impl Disk {
         Superblock::parse(&self.stable_meta[at..at + 4096]).ok()
     }
 
-    /// A bit of the bitmap on the disk.
+    /// A bit of the bitmap as a read finds it.
     pub(crate) fn bit(&self, block: u64) -> bool {
+        self.bit_of(&self.meta, block)
+    }
+
+    /// A bit of the bitmap as a power cut leaves it.
+    pub(crate) fn stable_bit(&self, block: u64) -> bool {
+        self.bit_of(&self.stable_meta, block)
+    }
+
+    fn bit_of(&self, meta: &[u8], block: u64) -> bool {
         let at = self.place(self.layout.bm_sector()) + (block / 8) as usize;
-        (self.meta[at] >> (block % 8)) & 1 == 1
+        (meta[at] >> (block % 8)) & 1 == 1
     }
 
     /// Begins an operation; [`Disk::complete`] ends it.
@@ -338,9 +347,18 @@ impl Disk {
     /// The power goes. Of what is in the cache or under way, each sector survives by chance.
     pub(crate) fn power_cut(&mut self, rng: &mut Rng) {
         let odds = rng.below(5);
+        let mut moving = Vec::new();
+        for InFlight { op, seen, .. } in std::mem::take(&mut self.in_flight).into_values() {
+            if op.preflushes() {
+                // What was done before is stable before anything of it is.
+                if rng.below(4) >= odds {
+                    continue;
+                }
+                self.flush_until(seen);
+            }
+            moving.push(op);
+        }
         let cache = std::mem::take(&mut self.cache);
-        let moving = std::mem::take(&mut self.in_flight);
-        let moving = moving.into_values().map(|f| f.op);
         for op in cache.into_iter().map(|c| c.op).chain(moving) {
             // Mostly a write survives as a whole or not at all, sometimes it is torn.
             let whole = rng.below(4) < odds;

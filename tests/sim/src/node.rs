@@ -81,6 +81,15 @@ pub(crate) struct Backing {
     pub(crate) layout: Layout,
 }
 
+/// Tells what came before the copies have parted from what came later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Era {
+    /// How often they have parted.
+    pub(crate) parted: u32,
+    /// How often the own disk has gone.
+    pub(crate) disk: u32,
+}
+
 /// A volume as the data plane knows it.
 #[derive(Debug)]
 pub(crate) struct Device {
@@ -111,8 +120,8 @@ pub(crate) struct Device {
     pub(crate) releasing: bool,
     /// The machine is to hear when no request is under way.
     pub(crate) draining: bool,
-    /// Counts how often the copies have parted.
-    pub(crate) era: u32,
+    /// What has come before is of another era.
+    pub(crate) era: Era,
     /// Blocks of the resync that failed.
     pub(crate) rs_failed: u64,
     pub(crate) rs_pending: u32,
@@ -139,7 +148,7 @@ impl Device {
             release: false,
             releasing: false,
             draining: false,
-            era: 0,
+            era: Era::default(),
             rs_failed: 0,
             rs_pending: 0,
             seq: 0,

@@ -274,9 +274,14 @@ pub(crate) fn barrier_acked(node: &Node, closed: &ClosedEpoch, s: &mut Shared) {
         );
         let bits = node.devices[vol].bits.as_ref();
         let covered = bits.is_none_or(|b| b.count(subject.sector, subject.bytes) > 0);
-        let stable = s.disks[1 - node.id][vol].stable_data();
+        // What the peer refused counts in the epoch, but is not in its promise: a resync may have
+        // brought it since, and the target's own bitmap has it until that is stable.
+        let refused = table.word(slot).is_some_and(|w| w.peer_refused());
+        let other = &s.disks[1 - node.id][vol];
+        let stable = other.stable_data();
         let end = subject.sector + u64::from(subject.bytes / 512);
-        let fine = (subject.sector..end).all(|at| stable[at as usize] >= version);
+        let fine = (subject.sector..end)
+            .all(|at| stable[at as usize] >= version || (refused && other.stable_bit(at / BLOCK)));
         if !fine && !covered {
             let id = node.id;
             s.fail("ruling 5", || {

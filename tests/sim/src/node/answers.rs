@@ -2,7 +2,7 @@
 //! An established link, the I/O for the peer, and the one who writes to the meta socket;
 //! kernel/link.rs, kernel/peer_io.rs and kernel/answers.rs in small.
 
-use super::{Node, Waiter};
+use super::{Era, Node, Waiter};
 use crate::bug::Bug;
 use crate::disk::{Done, Op};
 use crate::net::{DATA, META};
@@ -52,7 +52,7 @@ pub(crate) struct PeerIo {
     /// The epoch, as the checker counts them.
     pub(crate) epoch: u64,
     /// When it came, by [`Device::era`](super::Device::era).
-    pub(crate) era: u32,
+    pub(crate) era: Era,
 }
 
 /// An ack that does not wait for the disk.
@@ -223,7 +223,7 @@ impl Node {
             return;
         };
         let device = self.device(peer_io.vol);
-        let same = device.era == peer_io.era;
+        let same = device.era.disk == peer_io.era.disk;
         if device.local.is_none() || !device.policy.local_write || !same {
             self.fail_io(io, s);
             return;
@@ -395,7 +395,8 @@ impl Node {
             era,
             ..
         } = peer_io;
-        let same = self.device(vol).era == era;
+        let now = self.device(vol).era;
+        let same = now == era;
         let kind = match peer_io.purpose {
             Purpose::Write {
                 ack,
@@ -416,7 +417,8 @@ impl Node {
                     ack.write().then_some(AckKind::Write)
                 }
             }
-            Purpose::ResyncWrite if failed => {
+            // Of a disk that has gone: the peer may have marked the block again since.
+            Purpose::ResyncWrite if failed || now.disk != era.disk => {
                 self.note_failed(vol, sector, bytes, s);
                 Some(AckKind::Neg)
             }

@@ -497,6 +497,9 @@ impl Node {
             s.say(|| format!("{me} out of sync: {vol} {sector}+{}", bytes / 512));
             self.mark_out_of_sync(vol, sector, bytes);
         }
+        if d.copies_part {
+            self.copies_part(vol, false, s);
+        }
         if d.close_epoch && !s.bug(Bug::EpochNotClosed) {
             let epoch = self.plane.table().epoch(slot);
             if self.open_epoch == epoch {

@@ -39,6 +39,14 @@ pub(crate) enum Step {
 }
 
 impl Node {
+    /// The copies have parted, for all requests of a volume.
+    pub(crate) fn copies_part(&mut self, vnr: u16, own: bool, s: &mut Shared) {
+        let all: Vec<_> = self.plane.requests_of(vnr).collect();
+        for slot in all {
+            self.request_event(slot, Told::CopiesPart { own }, s);
+        }
+    }
+
     /// Does one thing.
     pub(crate) fn perform(&mut self, effect: Effect, s: &mut Shared) {
         let id = self.id;
@@ -71,14 +79,12 @@ impl Node {
                 self.each_request(told, s);
             }
             Effect::CopiesPart { vnr, own } => {
+                self.device(vnr).era.parted += 1;
                 if own {
-                    self.device(vnr).era += 1;
+                    self.device(vnr).era.disk += 1;
                     self.fail_held(vnr, s);
                 }
-                let all: Vec<_> = self.plane.requests_of(vnr).collect();
-                for slot in all {
-                    self.request_event(slot, Told::CopiesPart { own }, s);
-                }
+                self.copies_part(vnr, own, s);
             }
             Effect::WriteSuperblock(vnr) => self.begin(vnr, [Step::TellFailure, Step::Superblock]),
             Effect::SetAllBits { vnr, report } => {

@@ -353,8 +353,8 @@ impl Node {
         if write {
             let (_, now) = link.epochs.join();
             // Nothing is held for a disk that has gone meanwhile.
-            let era = link.ios.get(&io).map(|io| io.era);
-            let same = era == Some(self.devices[usize::from(vol)].era);
+            let disk = link.ios.get(&io).map(|io| io.era.disk);
+            let same = disk == Some(self.devices[usize::from(vol)].era.disk);
             if !now && same {
                 link.held.push_back(io);
                 self.wake(Actor::Receiver, s);
