@@ -132,7 +132,9 @@ pub(crate) fn perform(
                 device.requests_part(own);
             }
         }
-        Effect::WriteSuperblock(vnr) => return write_superblock(resource, owner, vnr),
+        Effect::WriteSuperblock { vnr, primary } => {
+            return write_superblock(resource, owner, vnr, primary);
+        }
         Effect::SetAllBits { vnr, report } => {
             let ok = set_all_bits(resource, owner, vnr).is_ok();
             return report.then_some(Event::AllBitsSet { vnr, ok });
@@ -317,10 +319,15 @@ fn each_request(resource: &Arc<Resource>, event: Told) {
 }
 
 #[inline(never)]
-fn write_superblock(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
+fn write_superblock(
+    resource: &Arc<Resource>,
+    owner: &Owner,
+    vnr: u16,
+    primary: bool,
+) -> Option<Event> {
     let device = resource.device(vnr)?;
     let local = device.local()?;
-    let superblock = owner.core.volume(vnr)?.disk?.superblock;
+    let superblock = owner.core.volume(vnr)?.disk?.to_write(primary);
     if local.write_superblock(&superblock).is_err() {
         log!(Level::Error, **resource, "meta data update failed!");
         return Some(device.metadata_failed());

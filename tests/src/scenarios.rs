@@ -188,14 +188,7 @@ pub fn all() -> Vec<Scenario> {
         rolling::SCENARIOS.as_slice(),
     ]
     .concat()
-    .into_iter()
-    .filter(|scenario| scenario.name != OPEN)
-    .collect()
 }
-
-/// Fails with ours: a source whose bitmap cannot be written gives up its disk in the handshake,
-/// before the peer has got what only that disk has (docs/testing.md).
-const OPEN: &str = "disk-fails-bitmap";
 
 #[cfg(test)]
 mod tests {

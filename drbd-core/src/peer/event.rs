@@ -336,8 +336,14 @@ pub enum Effect {
         /// The own disk has gone.
         own: bool,
     },
-    /// Write the superblock of the volume, durably.
-    WriteSuperblock(u16),
+    /// Write the superblock of the volume, durably ([`super::volume::DiskData::to_write`]).
+    WriteSuperblock {
+        /// The volume.
+        vnr: u16,
+        /// The mark of a Primary stays: what clears it comes later in this event, after the
+        /// bitmap.
+        primary: bool,
+    },
     /// Set all bits and write them, protected by the full-sync flag; then
     /// [`Event::AllBitsSet`] if `report`.
     SetAllBits {

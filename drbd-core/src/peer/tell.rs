@@ -114,14 +114,13 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             disk.superblock.la_size_sect = size;
             let primary = disk.superblock.flags.contains(MdFlags::PRIMARY_IND);
             let was = core::mem::replace(&mut v.primary_on_disk, primary);
-            if was {
-                // If a crash does not lead to a full sync any more, the bitmap has to know all.
-                // What the superblock says in the end is written from the first time on, so the
-                // bitmap goes before each; to write it only where the mark of a Primary goes is
-                // not enough, as the simulator shows.
+            if was && !primary {
+                // From now on a crash leads to no replay of the log: the bitmap has to know all.
+                // As long as the mark stays, the log knows what the bitmap on the disk does not,
+                // and a bitmap that cannot be written is no reason to lose the disk now.
                 d.perform(Effect::WriteBitmap(vnr));
             }
-            d.perform(Effect::WriteSuperblock(vnr));
+            d.perform(Effect::WriteSuperblock { vnr, primary });
         }
     }
 }

@@ -35,6 +35,17 @@ impl DiskData {
     pub fn room_for_data(&self) -> u64 {
         self.room.map_or(self.usable, |room| room.usable)
     }
+
+    /// The superblock as it goes to the disk: as it is to be in the end, but with the mark of a
+    /// Primary as long as the effect says so.
+    #[must_use]
+    pub fn to_write(&self, primary: bool) -> Superblock {
+        let mut superblock = self.superblock;
+        if primary {
+            superblock.flags = superblock.flags.with(MdFlags::PRIMARY_IND);
+        }
+        superblock
+    }
 }
 
 /// What the peer said about this volume.

@@ -143,7 +143,8 @@ by_variant! {
     }
     Effect {
         0 Send(packet), 1 StateChanged { vnr, old, new }, 2 ConnChanged { old, new },
-        3 CloseEpoch, 4 Requests(event), 5 WriteSuperblock(vnr), 6 SetAllBits { vnr, report },
+        3 CloseEpoch, 4 Requests(event), 5 WriteSuperblock { vnr, primary },
+        6 SetAllBits { vnr, report },
         7 WriteBitmap(vnr), 8 ClearBitmap(vnr), 9 SetSize { vnr, sectors, on_disk, set_new },
         10 StartResync { vnr, side }, 11 ResyncPaused { vnr, paused }, 12 StopResync(vnr),
         13 StartVerify { vnr, side }, 14 StopVerify(vnr), 15 StartReceiver, 16 CloseLink,

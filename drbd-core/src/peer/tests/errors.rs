@@ -138,3 +138,22 @@ fn a_disk_that_is_gone_is_not_given_up() {
     fail(&mut p, 0, DiskErrorKind::Hang);
     assert!(p.n[0].w.abandoned.is_empty());
 }
+
+/// One that cannot be written would cost the disk before the peer has what only this disk has.
+#[test]
+fn the_bitmap_of_a_source_is_not_written_before_the_resync_has_ended() {
+    for seed in 0..20 {
+        let mut p = mirror(seed, OnIoError::Detach);
+        p.n[1].admin(Command::Disconnect { force: false });
+        p.settle();
+        p.write(0, BLOCK, false);
+        p.n[1].connect(false);
+        while !p.n[0].w.resync.contains_key(&0) {
+            assert!(p.step());
+        }
+        assert!(p.n[0].w.bits[&0].contains(&BLOCK.nr));
+        assert!(p.n[0].disk[&0].bitmap.is_empty(), "seed {seed}");
+        p.settle();
+        p.check_rest();
+    }
+}

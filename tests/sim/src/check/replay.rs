@@ -48,7 +48,8 @@ mod tests {
         let (name, what) = run(3, Some(Bug::UnaskedEffect))
             .fault
             .expect("a difference");
-        let says = "the core says: WriteSuperblock(0); the node did: WriteBitmap(0)";
+        let says = "the core says: WriteSuperblock { vnr: 0, primary: false }; \
+                    the node did: WriteBitmap(0)";
         assert_eq!(name, "replay");
         assert!(
             what.starts_with("node 0: event 2 (attach of volume 0") && what.ends_with(says),

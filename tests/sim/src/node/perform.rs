@@ -16,8 +16,8 @@ use std::rc::Rc;
 /// One of the steps of an effect that has to wait for the disk in between.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// Write the superblock.
-    Superblock,
+    /// Write the superblock, with the mark of a Primary or as it is to be in the end.
+    Superblock { primary: bool },
     /// Write the changed pages of the bitmap from this one on.
     Pages(usize),
     /// Write this page.
@@ -50,7 +50,9 @@ impl Node {
     /// Does one thing.
     pub(crate) fn perform(&mut self, effect: Effect, s: &mut Shared) {
         let id = self.id;
-        if let (Effect::WriteSuperblock(vnr), true) = (effect, s.bug == Some(Bug::UnaskedEffect)) {
+        if let (Effect::WriteSuperblock { vnr, .. }, true) =
+            (effect, s.bug == Some(Bug::UnaskedEffect))
+        {
             s.bitten += 1;
             self.r.doing(&Effect::WriteBitmap(vnr));
             self.begin(vnr, [Step::TellFailure, Step::Pages(0), Step::Flush]);
@@ -86,7 +88,9 @@ impl Node {
                 }
                 self.copies_part(vnr, own, s);
             }
-            Effect::WriteSuperblock(vnr) => self.begin(vnr, [Step::TellFailure, Step::Superblock]),
+            Effect::WriteSuperblock { vnr, primary } => {
+                self.begin(vnr, [Step::TellFailure, Step::Superblock { primary }]);
+            }
             Effect::SetAllBits { vnr, report } => {
                 if s.bug(Bug::ForgetAllBits) {
                     if report {
@@ -99,12 +103,12 @@ impl Node {
                     [
                         Step::HideFailure { report },
                         Step::FullSync(true),
-                        Step::Superblock,
+                        Step::Superblock { primary: false },
                         Step::SetAll,
                         Step::Pages(0),
                         Step::Flush,
                         Step::FullSync(false),
-                        Step::Superblock,
+                        Step::Superblock { primary: false },
                     ],
                 );
                 if report {
@@ -258,14 +262,14 @@ impl Node {
             return;
         };
         match step {
-            Step::Superblock => {
+            Step::Superblock { primary } => {
                 let volume = self.r.volumes[usize::from(vnr)];
                 let Some(disk) = volume.disk else { return };
                 if s.bug(Bug::ForgetSuperblock) {
                     return;
                 }
                 let mut bytes = vec![0; 4096];
-                disk.superblock
+                disk.to_write(primary)
                     .emit(&mut bytes)
                     .expect("a block holds a superblock");
                 let stable = !s.bug(Bug::SuperblockInCache);

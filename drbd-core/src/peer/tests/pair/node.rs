@@ -245,9 +245,9 @@ impl Node {
                     self.disk.get_mut(&vnr).unwrap().superblock = d.superblock.while_moving();
                 }
             }
-            Effect::WriteSuperblock(vnr) => {
+            Effect::WriteSuperblock { vnr, primary } => {
                 if let Some(d) = self.r.volume(vnr).and_then(|v| v.disk) {
-                    self.disk.get_mut(&vnr).unwrap().superblock = d.superblock;
+                    self.disk.get_mut(&vnr).unwrap().superblock = d.to_write(primary);
                 }
             }
             Effect::StartResync { vnr, side } => {
