@@ -96,8 +96,9 @@ struct Test {
     /// Also run what a full run would not ask of these pairings.
     #[arg(long)]
     any_pair: bool,
-    /// How many pairings run side by side.
-    #[arg(long, default_value_t = 2)]
+    /// How many pairings run side by side. Machines wait for time-outs as much as they compute:
+    /// three keep two processors busy.
+    #[arg(long, default_value_t = 3)]
     jobs: usize,
     /// Only scenarios whose name contains one of these.
     filter: Vec<String>,
