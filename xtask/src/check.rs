@@ -101,7 +101,7 @@ const CHECKS: [Check; 13] = [
         "--steps",
         "1000000",
         "--from",
-        "a"
+        "b"
     ),
     program!("mutations", "release", "drbd-sim", "--mutations"),
 ];

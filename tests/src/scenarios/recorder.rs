@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The flight recorder: what the nodes have done is what the core says.
 
+use std::time::Instant;
+
 use super::{steps, Oracle, Scenario, OURS, PLAIN};
 use crate::drbdconf::Resource;
-use crate::error::{ensure, LabError, Result};
+use crate::error::{ensure, Context, LabError, Result};
 use crate::lab::Lab;
 use crate::node::Node;
+use crate::time;
 
 /// What only ours has.
 pub const SCENARIOS: [Scenario; 1] = [Scenario {
@@ -71,7 +74,7 @@ fn flight_recorder(lab: &Lab) -> Result<()> {
     for node in lab.nodes() {
         node.sh(&format!("test $(stat -c %a%u {FILE}) = 4000"))?;
         node.sh(&format!("dd if={FILE} of=/tmp/tape bs=100 2>&1"))?;
-        check(node, &node.get("/tmp/tape")?)?;
+        fine(node, play(&node.get("/tmp/tape")?)?)?;
     }
     steps::demote(beta)?;
     steps::down_and_compare(lab, &r0)?;
@@ -84,17 +87,26 @@ fn flight_recorder(lab: &Lab) -> Result<()> {
 /// Two changes of state each, which fill a tape.
 const ROUNDS: u32 = 600;
 
-/// Copies the tape of a node to the host and plays it again.
+/// Copies the tape of a node to the host and plays it again. A state is seen before all that
+/// follows from it is done: it is copied again until nothing is under way.
 fn replay(node: &Node, age: &str) -> Result<drbd_replay::Played> {
-    let tape = node.get(FILE)?;
-    let kept = node.place().folder.join(format!("{age}.tape"));
-    std::fs::write(&kept, &tape)
-        .map_err(|error| LabError::Mismatch(format!("{}: {error}", kept.display())))?;
-    check(node, &tape)
+    let start = Instant::now();
+    loop {
+        let tape = node.get(FILE)?;
+        let kept = node.place().folder.join(format!("{age}.tape"));
+        std::fs::write(&kept, &tape).at("write", &kept)?;
+        let played = play(&tape)?;
+        if played.under_way.is_empty() || start.elapsed() > time::state() {
+            return fine(node, played);
+        }
+    }
 }
 
-fn check(node: &Node, tape: &[u8]) -> Result<drbd_replay::Played> {
-    let played = drbd_replay::play(tape, |_| {}).map_err(LabError::Mismatch)?;
+fn play(tape: &[u8]) -> Result<drbd_replay::Played> {
+    drbd_replay::play(tape, |_| {}).map_err(LabError::Mismatch)
+}
+
+fn fine(node: &Node, played: drbd_replay::Played) -> Result<drbd_replay::Played> {
     let fine = played.difference.is_none()
         && !played.damaged
         && played.under_way.is_empty()
