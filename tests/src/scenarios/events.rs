@@ -43,6 +43,7 @@ fn events2(lab: &Lab) -> Result<()> {
     )?;
     alpha.sh("drbdadm primary --force r0")?;
     steps::wait_synced(alpha, beta, &r0)?;
+    listeners.hear_of_the_sync()?;
     // From here on with a state to begin with, times and figures.
     for node in lab.nodes() {
         listeners.add(node, "events2 --timestamps --statistics")?;
@@ -129,6 +130,21 @@ impl<'a> Listeners<'a> {
             output.out.contains("exists -\n")
         })?;
         self.jobs.push((format!("{}# {command}", node.name()), job));
+        Ok(())
+    }
+
+    /// Waits until the one of each node has told the end of the first sync. /proc/drbd shows it
+    /// earlier, and who begins to listen in between is told it, too.
+    fn hear_of_the_sync(&mut self) -> Result<()> {
+        let ends = [
+            "replication:Established peer-disk:UpToDate\n",
+            "replication:Established\n",
+        ];
+        for ((_, job), end) in self.jobs.iter_mut().zip(ends) {
+            job.until("the end of the sync", time::state(), |output| {
+                output.out.contains(end)
+            })?;
+        }
         Ok(())
     }
 
