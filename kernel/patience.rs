@@ -273,25 +273,12 @@ impl Patience {
         }
     }
 
-    /// Writes `data`, or flushes if there is none, and waits for it, but not for ever. May sleep.
-    fn transfer(
-        self: &Arc<Self>,
-        disk: &Arc<BackingDev>,
-        sector: u64,
-        data: &[u8],
-        flags: OpFlags,
-        limit_ms: u32,
-    ) -> Result {
+    /// An object for metadata I/O, unless the disk was given up. May sleep.
+    fn metadata(self: &Arc<Self>, bytes: u32) -> Result<OwnedBio<Timed>> {
         if self.is_out() {
             return Err(ETIMEDOUT);
         }
-        let bytes = u32::try_from(data.len()).map_err(|_| EINVAL)?;
-        let bio = self.object(None, Purpose::Metadata, bytes).ok_or(ENOMEM)?;
-        if bytes == 0 {
-            return self.wait_for(bio.flush(disk), limit_ms);
-        }
-        bio.data().copy_from(data);
-        self.wait_for(bio.write(disk, sector, flags), limit_ms)
+        self.object(None, Purpose::Metadata, bytes).ok_or(ENOMEM)
     }
 
     fn wait_for(&self, ready: ReadyBio<'_, Timed>, limit_ms: u32) -> Result {
@@ -324,12 +311,14 @@ impl Patience {
         flags: OpFlags,
         limit_ms: u32,
     ) -> Result {
-        self.transfer(disk, sector, data, flags, limit_ms)
+        let io = self.metadata(u32::try_from(data.len()).map_err(|_| EINVAL)?)?;
+        io.data().copy_from(data);
+        self.wait_for(io.write(disk, sector, flags), limit_ms)
     }
 
     /// Flushes a disk. May sleep, but no longer than `limit_ms`.
     pub(crate) fn flush(self: &Arc<Self>, disk: &Arc<BackingDev>, limit_ms: u32) -> Result {
-        self.transfer(disk, 0, &[], OpFlags::NONE, limit_ms)
+        self.wait_for(self.metadata(0)?.flush(disk), limit_ms)
     }
 
     /// The disk is given up: tells all who wait for it, and lets nobody begin.
