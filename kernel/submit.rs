@@ -13,6 +13,7 @@ use drbd_core::request::range::Work;
 use drbd_core::request::slots::{SlotId, Subject};
 use drbd_core::request::word::{Event, Remote, ReqWord};
 use drbd_core::wire::{WriteFlags, WriteOp};
+use kernel::error::{code::ENOMEM, Result};
 use kernel::sync::Arc;
 
 use crate::device::{Device, Local};
@@ -174,17 +175,11 @@ impl Device {
             return;
         };
         let queued = remote.then(|| req.share());
-        let ready = match &local {
-            Some(local) => match self.ready_to_write(req, slot, &bio, local) {
-                Some(ready) => Some(ready),
-                None => {
-                    drop(queued);
-                    self.give_back(slot);
-                    self.park_for_memory(bio);
-                    return;
-                }
-            },
-            None => None,
+        let Ok(ready) = self.ready_to_write(req, slot, &bio, local.as_ref()) else {
+            drop(queued);
+            self.give_back(slot);
+            self.park_for_memory(bio);
+            return;
         };
         self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
         let started = bio.start_accounting();
@@ -272,16 +267,10 @@ impl Device {
             return;
         };
         let queued = (remote != Remote::None).then(|| req.share());
-        let ready = match &local {
-            Some(local) => match self.ready_to_write(req, slot, &bio, local) {
-                Some(ready) => Some(ready),
-                None => {
-                    drop(queued);
-                    self.back_out(slot, bio);
-                    return;
-                }
-            },
-            None => None,
+        let Ok(ready) = self.ready_to_write(req, slot, &bio, local.as_ref()) else {
+            drop(queued);
+            self.back_out(slot, bio);
+            return;
         };
         self.counters.ap_bio.fetch_add(1, Ordering::Relaxed);
         let started = bio.start_accounting();
@@ -301,28 +290,31 @@ impl Device {
         self.request_event(slot, Event::Submitted);
     }
 
-    /// The local part of a write or a flush.
+    /// The local part of a write or a flush, if there is a disk. Fails if there is no memory now.
     fn ready_to_write<'d>(
         self: &Arc<Self>,
         req: OwnedBio<Req>,
         slot: SlotId,
         bio: &UpperBio,
-        local: &'d Local<'_>,
-    ) -> Option<Ready<'d>> {
+        local: Option<&'d Local<'_>>,
+    ) -> Result<Option<Ready<'d>>> {
+        let Some(local) = local else { return Ok(None) };
         let flags = bio.flags().only(OpFlags::PASSED_ON);
-        if local.limit_ms().is_none() {
-            return if bio.bytes() == 0 {
-                Some(Ready::Plain(req.flush(&local.data)))
+        let ready = if local.limit_ms().is_none() {
+            Ready::Plain(if bio.bytes() == 0 {
+                req.flush(&local.data)
             } else {
-                req.clone_of(bio, &local.data, flags).ok().map(Ready::Plain)
-            };
-        }
-        let io = local.patience.write(self, slot, bio)?;
-        Some(Ready::Timed(if bio.bytes() == 0 {
-            io.flush(&local.data)
+                req.clone_of(bio, &local.data, flags).map_err(|_| ENOMEM)?
+            })
         } else {
-            io.write(&local.data, bio.sector(), flags)
-        }))
+            let io = local.patience.write(self, slot, bio).ok_or(ENOMEM)?;
+            Ready::Timed(if bio.bytes() == 0 {
+                io.flush(&local.data)
+            } else {
+                io.write(&local.data, bio.sector(), flags)
+            })
+        };
+        Ok(Some(ready))
     }
 
     fn wire_flags(&self, bio: &UpperBio, policy: &Policy) -> WriteFlags {
