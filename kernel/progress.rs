@@ -104,16 +104,26 @@ fn left(device: &Device, volume: &Volume) -> u64 {
     if volume.state.conn.is_verify() {
         return device.verify.lock().running().map_or(0, |run| run.left());
     }
+    to_sync(device, volume.resync.failed)
+}
+
+/// Bits that are set, but for the `failed` ones.
+fn to_sync(device: &Device, failed: u64) -> u64 {
     let weight = device.bits().map_or(0, |bits| bits.weight());
-    weight.saturating_sub(volume.resync.failed)
+    weight.saturating_sub(failed)
+}
+
+/// Bits that are left of the verify that runs, or else of a resync with so many `failed` ones.
+fn left_of_run(device: &Device, failed: u64) -> u64 {
+    let verify = device.verify.lock().running().map(|run| run.left());
+    verify.unwrap_or_else(|| to_sync(device, failed))
 }
 
 /// The state of a volume has changed: a resync may have begun, ended, or gone on after a pause.
 pub(crate) fn state_changed(device: &Arc<Device>, old: &DeviceState, new: &DeviceState) {
     match (runs(old), runs(new)) {
         (false, true) => {
-            let verify = device.verify.lock().running().map(|run| run.left());
-            let left = verify.unwrap_or_else(|| device.bits().map_or(0, |bits| bits.weight()));
+            let left = left_of_run(device, 0);
             let marks = Marks::new(Resource::now_ms(), left);
             *device.watch.run.lock() = Some(Run { marks, told: left });
             device.watch.on.store(true, Ordering::Release);
@@ -138,12 +148,7 @@ pub(crate) fn recent_speed(device: &Device) -> u64 {
     let Some(run) = *device.watch.run.lock() else {
         return 0;
     };
-    let verify = device.verify.lock().running().map(|run| run.left());
-    let left = verify.unwrap_or_else(|| {
-        let failed = device.counters.rs_failed.load(Ordering::Relaxed);
-        let weight = device.bits().map_or(0, |bits| bits.weight());
-        weight.saturating_sub(failed)
-    });
+    let left = left_of_run(device, device.counters.rs_failed.load(Ordering::Relaxed));
     run.marks.recent(Resource::now_ms(), left).kib_per_second()
 }
 

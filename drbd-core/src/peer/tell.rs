@@ -8,6 +8,9 @@ use crate::meta::MdFlags;
 use crate::state::Disk;
 use crate::wire::{Sizes, UuidFlags, Uuids};
 
+/// No request is larger, in bytes, at any version.
+const REQUEST_MAX: u32 = 1 << 20;
+
 impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// Queues a packet, if there is a link to queue it on.
     pub(super) fn send(&mut self, packet: Send, d: &mut dyn Driver) {
@@ -64,15 +67,14 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     /// of the last peer, which may come back while writes are under way.
     #[must_use]
     pub fn peer_request_max(&self, vnr: u16) -> u32 {
-        const MOST: u32 = 1 << 20;
         let Some(v) = self.volume(vnr) else {
-            return MOST;
+            return REQUEST_MAX;
         };
         match (self.link, v.peer.max_bio_size) {
             (Some(link), size) if size > 0 => link.agreed.version.write_size_max(size),
             _ => match v.disk.as_ref().map(|d| d.superblock.la_peer_max_bio_size) {
-                None | Some(0) => MOST,
-                Some(size) => size.clamp(4 << 10, MOST),
+                None | Some(0) => REQUEST_MAX,
+                Some(size) => size.clamp(4 << 10, REQUEST_MAX),
             },
         }
     }
@@ -82,7 +84,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let disk = v
             .filter(|v| v.state.disk >= Disk::Negotiating)
             .and_then(|v| v.disk.as_ref());
-        let largest = disk.map_or(1 << 20, |d| d.max_bio_size);
+        let largest = disk.map_or(REQUEST_MAX, |d| d.max_bio_size);
         Sizes {
             d_size: disk.map_or(0, DiskData::room_for_data),
             u_size: disk.map_or(0, |d| d.user_size),
