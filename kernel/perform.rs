@@ -7,7 +7,7 @@
 
 use core::sync::atomic::Ordering;
 use drbd_core::peer::log::Amount;
-use drbd_core::peer::{settings, DiskErrorKind, Driver, Effect, Event, OnIoError, Send, Setting};
+use drbd_core::peer::{settings, Driver, Effect, Event, OnIoError, Send, Setting};
 use drbd_core::request::policy::{Policy, PolicyFacts};
 use drbd_core::request::word::Event as Told;
 use drbd_core::state::{DeviceState, LogEvent, Role};
@@ -155,22 +155,11 @@ pub(crate) fn perform(
             if let Some(device) = resource.device(vnr) {
                 if set_size(owner, &device, sectors, on_disk, set_new).is_err() {
                     log!(Level::Error, **resource, "no bitmap for {sectors} sectors");
-                    return Some(Event::DiskError {
-                        vnr,
-                        kind: DiskErrorKind::Metadata,
-                    });
+                    return Some(device.metadata_failed());
                 }
             }
         }
-        Effect::MoveMetadata(vnr) => {
-            if move_metadata(resource, owner, vnr).is_err() {
-                log!(Level::Error, **resource, "metadata could not be moved");
-                return Some(Event::DiskError {
-                    vnr,
-                    kind: DiskErrorKind::Metadata,
-                });
-            }
-        }
+        Effect::MoveMetadata(vnr) => return move_metadata(resource, owner, vnr),
         Effect::StartResync { vnr, side } => {
             let crashed = owner.core.volume(vnr).is_some_and(|v| v.crashed_primary);
             let apv = owner.core.apv();
@@ -363,11 +352,15 @@ fn set_all_bits(resource: &Arc<Resource>, owner: &mut Owner, vnr: u16) -> Result
 }
 
 #[inline(never)]
-fn move_metadata(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Result {
-    let device = resource.device(vnr).ok_or(ENODEV)?;
-    let local = device.local().ok_or(ENODEV)?;
-    let disk = owner.core.volume(vnr).and_then(|v| v.disk).ok_or(ENODEV)?;
-    local.move_metadata(&device, &disk.superblock)
+fn move_metadata(resource: &Arc<Resource>, owner: &Owner, vnr: u16) -> Option<Event> {
+    let device = resource.device(vnr)?;
+    let local = device.local()?;
+    let superblock = owner.core.volume(vnr)?.disk?.superblock;
+    if local.move_metadata(&device, &superblock).is_err() {
+        log!(Level::Error, **resource, "metadata could not be moved");
+        return Some(device.metadata_failed());
+    }
+    None
 }
 
 #[inline(never)]
