@@ -3,6 +3,7 @@
 //! A volume as the data plane knows it: the disk that applications see, the disk below, and the
 //! policy that says where requests go.
 
+mod era;
 mod local;
 mod marks;
 
@@ -32,6 +33,8 @@ use crate::sys::workqueue::{
 };
 use crate::sys::{new_spinlock_irq, SpinLockIrq};
 
+pub(crate) use era::Era;
+use era::Eras;
 pub(crate) use local::Local;
 use marks::BitsInPlace;
 
@@ -147,8 +150,8 @@ pub(crate) struct Device {
     failed_writes: AtomicU32,
     /// The owner is to hear when no request is under way any more.
     draining: AtomicBool,
-    /// Counts how often the copies have parted; in the upper half, how often the disk has gone.
-    era: AtomicU64,
+    /// What came before the copies have parted is of another one.
+    eras: Eras,
     /// The largest request in bytes, to the disk and to the peer.
     request_max: AtomicU32,
     /// Woken when local I/O ends.
@@ -352,7 +355,7 @@ impl Device {
                 errors: AtomicU32::new(0),
                 failed_writes: AtomicU32::new(0),
                 draining: AtomicBool::new(false),
-                era: AtomicU64::new(0),
+                eras: Eras::new(),
                 request_max: AtomicU32::new(crate::backing::BIO_BYTES_MAX),
                 idle <- new_wait_queue!("drbd_idle"),
                 face <- new_spinlock_irq!(Face::default(), "drbd_face"),
@@ -541,8 +544,7 @@ impl Device {
     /// The copies may differ from now on: what the peer has sent before is of another era. `own`:
     /// the disk has gone.
     pub(crate) fn copies_part(&self, own: bool) {
-        self.era
-            .fetch_add(1 << if own { 32 } else { 0 }, Ordering::SeqCst);
+        self.eras.part(own);
         if let Some(link) = self.resource.link().filter(|_| own) {
             link.fail_held();
         }
@@ -553,10 +555,9 @@ impl Device {
         self.request_max.load(Ordering::Relaxed)
     }
 
-    /// Another one after each [`Device::copies_part`]; another upper half if the disk went. Any
-    /// context.
-    pub(crate) fn era(&self) -> u64 {
-        self.era.load(Ordering::SeqCst)
+    /// Another one after each [`Device::copies_part`]. Any context.
+    pub(crate) fn era(&self) -> Era {
+        self.eras.now()
     }
 
     /// Requests that are not answered, or that the peer may not have made stable.

@@ -15,7 +15,7 @@ use kernel::sync::rcu::synchronize_rcu;
 use kernel::sync::Arc;
 
 use crate::backing::Backing;
-use crate::device::Device;
+use crate::device::{Device, Era};
 use crate::link::Link;
 use crate::ranges::Tickets;
 use crate::resource::Resource;
@@ -100,7 +100,7 @@ pub(crate) struct PeerIo {
     /// Its extents in the activity log, if the peer keeps no copy.
     pub(crate) refs: Refs,
     /// When it came, by [`Device::era`].
-    pub(crate) era: u64,
+    pub(crate) era: Era,
     /// It failed.
     failed: AtomicBool,
 }
@@ -142,7 +142,7 @@ impl PeerIo {
 
     /// The disk has not gone since it came.
     pub(crate) fn has_its_disk(&self) -> bool {
-        self.era >> 32 == self.device.era() >> 32
+        self.era.same_disk(self.device.era())
     }
 
     /// Whether it failed.
@@ -341,7 +341,7 @@ pub(crate) fn join_epoch(link: &Arc<Link>, bio: OwnedBio<PeerIo>) {
     }
     let _ = link.held.push(bio);
     drop(epochs);
-    if era >> 32 != device.era() >> 32 {
+    if !era.same_disk(device.era()) {
         link.fail_held();
     }
 }
