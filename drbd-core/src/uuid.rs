@@ -126,22 +126,75 @@ impl UuidSet {
     }
 
     /// Becoming sync source: the UUID that names the target's data while it is a mixture of two
-    /// generations. It becomes the bitmap UUID and is sent as P_SYNC_UUID.
+    /// generations. It becomes the bitmap UUID and is sent as P_SYNC_UUID. `fresh` is what it is if
+    /// it cannot be made from the bitmap UUID ([`UuidSet::fresh_sync_uuid`]).
     ///
     /// `peer` is the target's current UUID; 0: not known. It does not leave the history: if sync
     /// UUIDs get lost again and again, the two sets would have nothing in common in the end.
-    pub fn begin_as_source(&mut self, random: u64, peer: u64) -> u64 {
-        let sync_uuid = match self.bitmap {
-            0 | JUST_CREATED => random,
+    pub fn begin_as_source(&mut self, fresh: u64, peer: u64) -> u64 {
+        let is_peers = |uuid: &u64| peer != 0 && same(*uuid, peer);
+        let behind = self.history.iter().any(is_peers) && !is_peers(&self.bitmap);
+        let before = self.bitmap;
+        let sync_uuid = match before {
+            0 | JUST_CREATED => fresh,
+            _ if behind => fresh.wrapping_add(SYNC_UUID_STEP),
             uuid => uuid.wrapping_add(SYNC_UUID_STEP),
         };
-        let [young, old] = self.history;
         self.rotate_bitmap(sync_uuid);
-        if peer != 0 && same(old, peer) && !same(young, peer) && self.bitmap != 0 {
-            let [bitmap, _] = self.history;
-            self.history = [bitmap, old];
+        if behind && before != 0 {
+            self.history = [before, peer];
         }
         sync_uuid
+    }
+
+    /// A sync UUID that is made from the current UUID, so that it is known again, and at random:
+    /// an even number of steps away, an odd one for a target that is behind
+    /// ([`UuidSet::begin_as_source`]). Never one step, which tells a sync UUID from the UUID
+    /// before; and many can be made from it by that step before one is the current UUID.
+    #[must_use]
+    pub fn fresh_sync_uuid(&self, random: u64) -> u64 {
+        let steps = (random >> 50).wrapping_add(1).wrapping_mul(2);
+        let current = self.current & !PRIMARY_BIT;
+        current.wrapping_add(SYNC_UUID_STEP.wrapping_mul(steps))
+    }
+
+    /// The bitmap UUID is one of a resync from here whose end this node has not seen. The target
+    /// may have seen it, and have the generation here for its own.
+    ///
+    /// Not recognised: a sync UUID that the C driver has made where there was no bitmap UUID.
+    #[must_use]
+    pub fn target_may_be_done(&self) -> bool {
+        self.bitmap != 0 && (self.is_next_sync_uuid() || self.steps_from_current().is_some())
+    }
+
+    /// The bitmap UUID is a sync UUID that is made from the one before.
+    fn is_next_sync_uuid(&self) -> bool {
+        let [young, _] = self.history;
+        same(self.bitmap, young.wrapping_add(SYNC_UUID_STEP))
+    }
+
+    /// How many steps a sync UUID that is made from the current UUID is away from it.
+    fn steps_from_current(&self) -> Option<u64> {
+        let apart = (self.bitmap | PRIMARY_BIT).wrapping_sub(self.current | PRIMARY_BIT);
+        (apart % SYNC_UUID_STEP == 0).then_some(apart / SYNC_UUID_STEP)
+    }
+
+    /// This node goes on alone, and [`UuidSet::target_may_be_done`]: a new generation begins.
+    ///
+    /// The bitmap UUID stays, so that a target that is not done is told from the bitmap; one that
+    /// is done, or has never heard of the resync, finds its generation in the history. Only of a
+    /// target that was behind there is too much to be kept: if it is not done it will have to get
+    /// all.
+    pub fn leave_target(&mut self, random: u64, primary: bool) {
+        let [young, old] = self.history;
+        let odd = self.steps_from_current().is_some_and(|n| n % 2 == 1);
+        if odd && !self.is_next_sync_uuid() {
+            self.history = [self.bitmap, old];
+            self.bitmap = self.current;
+        } else {
+            self.history = [self.current, young];
+        }
+        self.set_current(random, primary);
     }
 
     /// The target takes over the sync UUID that the source sent. No history.

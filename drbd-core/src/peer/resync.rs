@@ -204,7 +204,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let vnr = v.vnr;
         let Some(mut own) = v.uuids() else { return };
         let peer = v.peer.uuids.map_or(0, |u| u.current);
-        own.begin_as_source(random, peer);
+        own.begin_as_source(own.fresh_sync_uuid(random), peer);
         v.set_uuids(own);
         d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::SyncUuid, own)));
         self.sync_metadata(i, d);

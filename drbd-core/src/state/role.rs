@@ -178,10 +178,16 @@ pub fn is_new_role(result: StateReturn) -> bool {
 
 /// A promotion needs a new current UUID: nobody will see the writes but this node, or the data
 /// was declared UpToDate by force. `state` is the one after the promotion.
+///
+/// *Stricter than the reference*, which looks only for a bitmap UUID: if that is of a resync whose
+/// end this node has not seen, the peer may have the very generation, and go on from there.
 #[must_use]
 pub fn promotion_needs_new_uuid(state: &DeviceState, uuids: &UuidSet, forced: bool) -> bool {
-    let alone = state.conn < Conn::Connected || state.pdsk <= Disk::Failed;
-    (alone && uuids.bitmap == 0) || forced
+    (is_alone(state) && (uuids.bitmap == 0 || uuids.target_may_be_done())) || forced
+}
+
+fn is_alone(state: &DeviceState) -> bool {
+    state.conn < Conn::Connected || state.pdsk <= Disk::Failed
 }
 
 /// What the promotion of a volume with a disk makes of its UUIDs; `random` is used only if
@@ -193,11 +199,14 @@ pub fn promoted(
     forced: bool,
     random: u64,
 ) -> Option<u64> {
-    let lost = if promotion_needs_new_uuid(state, uuids, forced) {
-        uuids.new_current(random, true)
-    } else {
-        None
-    };
+    let mut lost = None;
+    if promotion_needs_new_uuid(state, uuids, forced) {
+        if !forced && uuids.target_may_be_done() {
+            uuids.leave_target(random, true);
+        } else {
+            lost = uuids.new_current(random, true);
+        }
+    }
     uuids.set_primary(true);
     lost
 }

@@ -115,6 +115,68 @@ fn the_end_of_a_resync_may_overtake_its_acks() {
     }
 }
 
+/// The source's power goes at every point of a resync, also before it hears of the end; the target,
+/// if it is good then, is promoted and goes away; the source comes back, is promoted alone, and
+/// writes. That must not pass for old data when both are back.
+#[test]
+fn a_source_that_missed_the_end_writes_in_a_generation_of_its_own() {
+    let alone = Command::Primary {
+        vnr: 0,
+        force: false,
+    };
+    let (early, late) = (Block { vnr: 0, nr: 4 }, Block { vnr: 0, nr: 5 });
+    let back = |p: &mut Pair, i: usize| {
+        for vnr in 0..2 {
+            assert_eq!(p.n[i].attach(vnr, SECTORS), Some(101));
+        }
+        p.n[i].connect(false);
+    };
+    for (version, full) in [(95, false), (101, false), (101, true)] {
+        let mut gone_on = 0;
+        for cut in 0.. {
+            let mut p = if full {
+                let mut p = mirror(u64::from(cut), version);
+                p.n[0].admin(Command::InvalidateRemote(0));
+                p
+            } else {
+                let mut p = parted(u64::from(cut), version);
+                meet(&mut p);
+                p
+            };
+            for vnr in 0..2 {
+                p.n[0].admin(Command::Secondary(vnr));
+            }
+            let over = !(0..cut).all(|_| p.step());
+            p.crash(0);
+            p.settle();
+            p.n[1].admin(alone);
+            let further = p.n[1].s().role == Role::Primary;
+            gone_on += u32::from(further);
+            p.write(1, early, false);
+            p.crash(1);
+            back(&mut p, 0);
+            p.n[0].admin(alone);
+            assert_eq!(p.n[0].s().role, Role::Primary, "cut at {cut}");
+            p.write(0, late, false);
+            let written = p.n[0].store.version(late);
+            assert!(written > 0);
+            p.n[0].admin(Command::Secondary(0));
+            back(&mut p, 1);
+            p.settle();
+            assert_eq!(p.n[0].store.version(late), written, "cut at {cut}");
+            if further {
+                assert_eq!(p.n[1].store.version(late), 0, "a split brain, cut at {cut}");
+            } else {
+                all_is_well(&p, "source alone", cut);
+            }
+            if over {
+                break;
+            }
+        }
+        assert!(gone_on > 0, "the target is done before the source knows");
+    }
+}
+
 /// A negative ack may come after the bitmap was sent. The target knows nothing of the block.
 #[test]
 fn a_source_that_is_left_with_bits_connects_anew() {

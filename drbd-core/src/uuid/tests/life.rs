@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Each event in the life of a UUID set.
 
-use super::super::{AfterSb, UuidFlags, UuidSet, JUST_CREATED, SYNC_UUID_STEP};
+use super::super::{same, AfterSb, UuidFlags, UuidSet, JUST_CREATED, SYNC_UUID_STEP};
 use super::std::format;
 use crate::config::words::{AfterSb0p, AfterSb1p, AfterSb2p, RrConflict};
 
@@ -129,6 +129,83 @@ fn the_sync_uuid_is_made_from_the_bitmap_uuid() {
         ..SET
     };
     assert_eq!(s.begin_as_source(R, 0), SYNC_UUID_STEP - 2, "wraps");
+}
+
+#[test]
+fn lost_sync_uuids_leave_something_in_common_with_the_target() {
+    let far = UuidSet {
+        bitmap: R,
+        history: [D, C],
+        ..SET
+    };
+    for peer in [D, C] {
+        // In one generation, and in a new one each time.
+        for leaves in [false, true] {
+            let mut s = far;
+            for alone in 1..4_u64 {
+                let before = s;
+                let sync_uuid = s.begin_as_source(s.fresh_sync_uuid(alone << 50), peer);
+                assert!(s.target_may_be_done());
+                assert_eq!(s.history, [before.bitmap, peer]);
+                if leaves {
+                    s.leave_target(alone << 32, false);
+                    assert_eq!((s.bitmap, s.history), (before.current, [sync_uuid, peer]));
+                    assert!(!s.target_may_be_done());
+                } else {
+                    assert_eq!(s.bitmap, sync_uuid);
+                }
+            }
+        }
+    }
+    // What the bitmap UUID says already, or what says nothing.
+    for peer in [0, JUST_CREATED, A | 1, R, B] {
+        let mut s = far;
+        let sync_uuid = R + SYNC_UUID_STEP;
+        assert_eq!(s.begin_as_source(s.fresh_sync_uuid(R), peer), sync_uuid);
+        assert_eq!(s.history, [R, D]);
+        s.leave_target(B, false);
+        assert_eq!(s.history, [A, R]);
+    }
+}
+
+#[test]
+fn a_resync_whose_end_was_not_seen_is_known_by_its_uuid() {
+    let clean = UuidSet {
+        current: A | 1,
+        ..CLEAN
+    };
+    assert!(!clean.target_may_be_done(), "no bitmap UUID");
+    let mut alone = clean;
+    assert_eq!(alone.new_current(R, true), None);
+    assert!(
+        !alone.target_may_be_done(),
+        "a generation of this node alone"
+    );
+    for random in [0, R, u64::MAX] {
+        for before in [clean, alone] {
+            let mut resumed = before;
+            for _ in 0..4 {
+                resumed.begin_as_source(resumed.fresh_sync_uuid(random), 0);
+                let mut s = resumed;
+                assert!(!same(s.current, s.bitmap));
+                assert!(s.target_may_be_done(), "{random:x}");
+                s.set_primary(false);
+                assert!(s.target_may_be_done(), "bit 0 is not identity");
+                // Alone, with the bitmap UUID of the target, and once only.
+                let last = s;
+                s.leave_target(B, true);
+                assert_eq!((s.current, s.bitmap), (B | 1, last.bitmap));
+                assert_eq!(s.history, [last.current, last.history[0]]);
+                assert!(!s.target_may_be_done());
+                // The next one is like any other.
+                s.begin_as_source(s.fresh_sync_uuid(random), 0);
+                assert_eq!(s.bitmap, last.bitmap + SYNC_UUID_STEP);
+                assert!(s.target_may_be_done());
+                s.finish_as_source();
+                assert!(!s.target_may_be_done());
+            }
+        }
+    }
 }
 
 #[test]

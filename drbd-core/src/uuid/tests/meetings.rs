@@ -272,6 +272,63 @@ fn split() -> (Side, Side) {
     (side(0xa00), side(0xb00))
 }
 
+/// Before a resync: equal copies, or the target at some generation of the source.
+fn before_resync() -> [(UuidSet, u64); 4] {
+    let at_rest = UuidSet {
+        current: 0xa00,
+        bitmap: 0,
+        history: [0x700, 0x600],
+    };
+    let mut parted = at_rest;
+    let _ = parted.new_current(0xb00, true);
+    [
+        (at_rest, 0xa00),
+        (parted, 0xa00),
+        (parted, 0x700),
+        (parted, 0x600),
+    ]
+}
+
+/// A source has gone on alone without having seen the end of its resync. A target that is not done
+/// is told from the bitmap, one that is done is not forgotten, and one that went on, too, is a
+/// split brain. The rules are those of the C driver, whichever of the two it is.
+#[test]
+fn a_source_that_went_on_alone_meets_its_target() {
+    use Verdict as V;
+    let side = |set| Side { set, ..split().0 };
+    for apv in [91, 95, 96, 101] {
+        for (before, peer) in before_resync() {
+            let mut source = before;
+            let unaware = UuidSet {
+                current: peer,
+                bitmap: 0,
+                history: [0x500, 0x400],
+            };
+            let mut target = unaware;
+            let sync_uuid = source.begin_as_source(source.fresh_sync_uuid(5 << 50), peer);
+            target.begin_as_target(sync_uuid, false);
+            let mut done = target;
+            done.finish_as_target(&before, false);
+            let mut further = done;
+            let _ = further.new_current(0xc00, true);
+            assert!(source.target_may_be_done());
+            source.leave_target(0xd00, true);
+            let behind = before.history.contains(&peer);
+            for (peer, verdicts) in [
+                (target, [V::SourceByBitmap, V::SourceFull]),
+                (done, [V::SourceFull, V::SourceByBitmap]),
+                (further, [V::OldSplitBrain, V::SplitBrain]),
+                (unaware, [V::SourceFull, V::SourceFull]),
+            ] {
+                let (one, other) = meet(&side(source), &side(peer), apv, false);
+                let expected = verdicts[usize::from(behind)];
+                assert_eq!(one.verdict, expected, "{apv} {before:?} {one:?}");
+                assert_eq!(other.verdict, expected.opposite());
+            }
+        }
+    }
+}
+
 fn notes_of(d: &Decision) -> super::std::vec::Vec<Note> {
     d.notes.iter().collect()
 }
