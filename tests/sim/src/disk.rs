@@ -224,6 +224,11 @@ impl Disk {
         Superblock::parse(self.meta(self.layout.superblock_sector(), 4096)).ok()
     }
 
+    /// The superblock, as a read finds it, says so.
+    pub(crate) fn has_flag(&self, flag: MdFlags) -> bool {
+        self.superblock().is_some_and(|sb| sb.flags.contains(flag))
+    }
+
     /// The superblock as a power cut leaves it.
     pub(crate) fn stable_superblock(&self) -> Option<Superblock> {
         let at = self.place(self.layout.superblock_sector());

@@ -13,6 +13,7 @@ use crate::node::{Node, Receiver};
 use crate::script::{Action, Line};
 use crate::setup::Setup;
 use crate::shared::{Actor, Shared, What, HELPERS};
+use drbd_core::meta::MdFlags;
 use drbd_core::peer::{Command, Event};
 use drbd_core::state::{Conn, Disk, Role};
 use drbd_core::wire::{Agreed, FeatureFlags, ProtocolVersion};
@@ -278,16 +279,19 @@ impl World {
         check::pair::before_power_cut(&self.nodes, node, s);
         check::replay::check(&self.nodes[node], s);
         let primary = |v: &drbd_core::peer::Volume| v.state.role == Role::Primary;
-        let was_primary: Vec<bool> = self.nodes[node].r.volumes.iter().map(primary).collect();
+        let mut was_primary: Vec<bool> = self.nodes[node].r.volumes.iter().map(primary).collect();
         self.nodes[node].up = false;
         s.up[node] = false;
         s.app.forget(node);
         s.last_link[node] = s.net.links;
-        for vol in 0..usize::from(s.setup.volumes) {
+        for (vol, primary) in was_primary.iter_mut().enumerate() {
             s.disks[node][vol].power_cut(&mut s.rng);
             s.busy[node][vol].fill(0);
+            // A demotion may have come no further than the memory.
+            *primary |= s.disks[node][vol].has_flag(MdFlags::PRIMARY_IND);
         }
         self.forgive(node, &was_primary);
+        check::pair::forgive_old_source(node, &was_primary, &mut self.s);
         let s = &mut self.s;
         // What the dead node had sent may still be on its way; what is sent to it gets lost.
         let Some(link) = s.net.link.as_mut() else {

@@ -7,7 +7,7 @@ use crate::shared::Shared;
 use drbd_core::config::words::Protocol;
 use drbd_core::meta::MdFlags;
 use drbd_core::state::{Conn, DeviceState, Disk, Role};
-use drbd_core::uuid::JUST_CREATED;
+use drbd_core::uuid::{same, JUST_CREATED};
 
 /// A block as both disks have it.
 fn equal(s: &Shared, vol: usize, block: usize) -> bool {
@@ -145,7 +145,8 @@ fn nobody_lost(nodes: &[Node; 2], s: &mut Shared, vol: usize, together: bool) {
 /// The journal takes note of what was acknowledged.
 ///
 /// What is only on a disk that is not UpToDate is not counted on: an open fault, see
-/// docs/testing.md.
+/// docs/testing.md. The end of a resync makes it so once the superblock says it, which is when the
+/// state is published.
 fn note_acks(nodes: &[Node; 2], s: &mut Shared) {
     for ack in std::mem::take(&mut s.acks) {
         let vol = usize::from(ack.vol);
@@ -154,7 +155,11 @@ fn note_acks(nodes: &[Node; 2], s: &mut Shared) {
             let there = s.disks[n][vol].data()[at.clone()]
                 .iter()
                 .all(|v| *v >= ack.version);
-            nodes[n].up && there && nodes[n].r.volumes[vol].state.disk == Disk::UpToDate
+            let states = [
+                nodes[n].r.volumes[vol].state,
+                nodes[n].devices[vol].published,
+            ];
+            nodes[n].up && there && states.iter().all(|s| s.disk == Disk::UpToDate)
         };
         s.app.acks += 1;
         if !good(0) && !good(1) {
@@ -186,6 +191,29 @@ fn forgive_lost_disks(nodes: &[Node; 2], s: &mut Shared) {
         for (at, there) in other.iter().enumerate().take(journal.acked.len()) {
             journal.acked[at] = journal.acked[at].min(*there);
             journal.flushed[at] = journal.flushed[at].min(*there);
+        }
+    }
+}
+
+/// Open fault, protocols A and B: a Primary that was the target of a resync has finished it and has
+/// lost its power before the source has heard so. The comparison of generations makes the source
+/// the source again, and what it has not got is lost.
+pub(crate) fn forgive_old_source(node: usize, was_primary: &[bool], s: &mut Shared) {
+    if s.setup.protocol == Protocol::C {
+        return;
+    }
+    for (vol, journal) in s.app.volumes.iter_mut().enumerate() {
+        let (own, other) = (&s.disks[node][vol], &s.disks[1 - node][vol]);
+        let (Some(x), Some(y)) = (own.superblock(), other.superblock()) else {
+            continue;
+        };
+        let missed_end = same(x.uuids[0], y.uuids[0]) && x.uuids[1] == 0 && y.uuids[1] != 0;
+        if !(was_primary[vol] && missed_end) {
+            continue;
+        }
+        for at in 0..journal.acked.len() {
+            journal.acked[at] = journal.acked[at].min(other.data()[at]);
+            journal.flushed[at] = journal.flushed[at].min(other.stable_data()[at]);
         }
     }
 }
