@@ -39,6 +39,8 @@ pub(crate) enum Kind {
         slot: SlotId,
         /// `REQ_FUA` and friends as they go on the wire.
         flags: drbd_core::wire::WriteFlags,
+        /// The socket may take the pages themselves: they stay as they are until the peer has them.
+        splice: bool,
         /// Keeps the pages until the packet is sent; none for a note.
         hold: Option<UpperHold>,
     },

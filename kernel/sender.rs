@@ -248,8 +248,16 @@ impl<'a> Sender<'a> {
     fn item(&mut self, item: &Req) -> Result {
         match (&item.kind, &item.device) {
             (Kind::Control(packet), _) => self.control(packet),
-            (Kind::Write { slot, flags, hold }, Some(device)) => match hold {
-                Some(hold) => self.write(device, *slot, *flags, hold),
+            (
+                Kind::Write {
+                    slot,
+                    flags,
+                    splice,
+                    hold,
+                },
+                Some(device),
+            ) => match hold {
+                Some(hold) => self.write(device, *slot, *flags, *splice, hold),
                 None => self.note(device, *slot),
             },
             (Kind::Read { slot }, Some(device)) => self.read(device, *slot),
@@ -263,6 +271,7 @@ impl<'a> Sender<'a> {
         device: &Arc<Device>,
         slot: SlotId,
         flags: WriteFlags,
+        splice: bool,
         hold: &UpperHold,
     ) -> Result {
         let table = self.resource.plane.table();
@@ -287,9 +296,6 @@ impl<'a> Sender<'a> {
             .send
             .fetch_add(u64::from(subject.bytes >> 9), Ordering::Relaxed);
         self.data_packet(device.vnr, &packet, hold.data())?;
-        // A page that travels itself may change while it does: that is the application's business
-        // as long as it has no answer. Protocol A answers before the peer has the data.
-        let splice = flags.ack.receive() || flags.ack.write();
         self.resource.plane.note_sent(slot, Resource::now_ms());
         let Err(hold) = self.out.add(hold.share(), splice) else {
             return self.after_flush(device, slot);

@@ -260,9 +260,17 @@ impl Device {
             self.park_for_slot(bio);
             return;
         };
-        let hold = matches!(remote, Remote::Data(_)).then(|| bio.hold());
-        let flags = self.wire_flags(&bio, policy);
-        let Some(req) = self.object(Kind::Write { slot, flags, hold }) else {
+        let (hold, splice) = match remote {
+            Remote::Data(protocol) => (Some(bio.hold()), protocol.answers_after_peer()),
+            _ => (None, false),
+        };
+        let kind = Kind::Write {
+            slot,
+            flags: self.wire_flags(&bio, policy),
+            splice,
+            hold,
+        };
+        let Some(req) = self.object(kind) else {
             self.back_out(slot, bio);
             return;
         };

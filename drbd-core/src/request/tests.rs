@@ -36,6 +36,19 @@ fn replicated(p: Replication) -> ReqWord {
 }
 
 #[test]
+fn who_answers_after_the_peer_does_not_before() {
+    for protocol in [Replication::A, Replication::B, Replication::C] {
+        let events = [Event::Submitted, Event::HandedToSocket, OK];
+        let (w, _) = run(replicated(protocol), &events);
+        assert_eq!(
+            w.completed(),
+            !protocol.answers_after_peer(),
+            "{protocol:?}"
+        );
+    }
+}
+
+#[test]
 fn protocol_c_completes_with_disk_and_write_ack_and_ends_with_the_barrier_ack() {
     let (w, d) = run(
         replicated(Replication::C),

@@ -83,6 +83,17 @@ pub enum Replication {
     C,
 }
 
+impl Replication {
+    /// Whether a write is answered only when the peer has its data. Until then its pages stay as
+    /// they are, so that a socket may take the pages themselves; after an answer that comes before,
+    /// whoever wrote puts other data into them, and what is not yet on its way would be that. The
+    /// acks that a packet asks for do not tell: in a resync there is one in protocol A, too.
+    #[must_use]
+    pub const fn answers_after_peer(self) -> bool {
+        !matches!(self, Replication::A)
+    }
+}
+
 /// What of a request goes to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remote {
