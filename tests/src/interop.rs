@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The table of what was tried together with the C driver: `docs/interop.md`.
+//! What was tried together with the C driver: `docs/interop.md`.
 //!
-//! A cell is a scenario on a pairing, described by its values in six dimensions. `drbd-lab interop`
-//! reads the lines that `drbd-lab test` printed, keeps what passed in `tests/interop.json`, each
-//! with day and commit, and writes the table anew. It names the values that have never met in a
-//! cell.
+//! `drbd-lab interop` reads the lines that `drbd-lab test` printed, keeps what passed with C on one
+//! of the nodes in `tests/interop.json`, each with day and commit, and writes the page anew: the
+//! pairwise cells of the scenario `interop`, then each other scenario by pairing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -14,131 +13,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Result};
+use crate::scenarios::matrix::{self, Cell, Side};
+use crate::scenarios::{self, Scenario, MIXED};
+use crate::stack::Pair;
 
-/// The dimensions, as the table heads them.
-const DIMENSIONS: [&str; 5] = ["Primary", "protocol", "sync", "recovery", "option"];
-
-/// A combination: the scenario that shows it, the pairing, a value of each dimension.
-struct Cell {
-    scenario: &'static str,
-    pair: &'static str,
-    values: [&'static str; 5],
-}
-
-const fn cell(scenario: &'static str, pair: &'static str, values: [&'static str; 5]) -> Cell {
-    Cell {
-        scenario,
-        pair,
-        values,
-    }
-}
-
-/// "Primary" says who writes, "sync" who is its source.
-const CELLS: [Cell; 21] = [
-    cell(
-        "tutorial-A",
-        "ours:c",
-        ["ours, C in turn", "A", "ours", "first sync", "none"],
-    ),
-    cell(
-        "tutorial-A",
-        "c:ours",
-        ["C, ours in turn", "A", "C", "first sync", "none"],
-    ),
-    cell(
-        "tutorial-B",
-        "ours:c",
-        ["ours, C in turn", "B", "ours", "first sync", "none"],
-    ),
-    cell(
-        "tutorial-B",
-        "c:ours",
-        ["C, ours in turn", "B", "C", "first sync", "none"],
-    ),
-    cell(
-        "tutorial-C",
-        "ours:c",
-        ["ours, C in turn", "C", "ours", "first sync", "none"],
-    ),
-    cell(
-        "tutorial-C",
-        "c:ours",
-        ["C, ours in turn", "C", "C", "first sync", "none"],
-    ),
-    cell(
-        "cable-cut",
-        "ours:c",
-        ["ours", "C", "ours", "cable cut", "none"],
-    ),
-    cell("cable-cut", "c:ours", ["C", "C", "C", "cable cut", "none"]),
-    cell(
-        "plug-pulled-secondary",
-        "ours:c",
-        ["ours", "C", "ours", "Secondary's power", "none"],
-    ),
-    cell(
-        "plug-pulled-secondary",
-        "c:ours",
-        ["C", "C", "C", "Secondary's power", "none"],
-    ),
-    cell(
-        "plug-pulled-primary",
-        "ours:c",
-        ["ours", "C", "C", "Primary's power", "none"],
-    ),
-    cell(
-        "plug-pulled-primary",
-        "c:ours",
-        ["C", "C", "ours", "Primary's power", "none"],
-    ),
-    cell(
-        "crash-primary-al",
-        "ours:c",
-        ["ours", "C", "ours", "Primary's power", "activity log"],
-    ),
-    cell(
-        "crash-primary-al",
-        "c:ours",
-        ["C", "C", "C", "Primary's power", "activity log"],
-    ),
-    cell(
-        "checksum-resync",
-        "ours:c",
-        ["ours", "C", "ours", "invalidate", "csums-alg"],
-    ),
-    cell(
-        "checksum-resync",
-        "c:ours",
-        ["C", "C", "C", "invalidate", "csums-alg"],
-    ),
-    cell(
-        "online-verify",
-        "ours:c",
-        ["ours", "C", "ours", "verify", "verify-alg"],
-    ),
-    cell(
-        "integrity",
-        "ours:c",
-        ["ours", "C", "ours", "first sync", "data-integrity-alg"],
-    ),
-    cell(
-        "authentication",
-        "c:ours",
-        ["C", "C", "C", "first sync", "cram-hmac-alg"],
-    ),
-    cell(
-        "split-brain-secondary",
-        "ours:c",
-        ["ours", "C", "ours", "split brain", "after-sb-1pri"],
-    ),
-    cell(
-        "rolling-swap",
-        "ours:ours",
-        ["C, ours in turn", "C", "both", "driver replaced", "none"],
-    ),
-];
-
-/// When a cell was last seen to pass.
+/// When a scenario was last seen to pass on a pairing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     day: String,
@@ -174,17 +53,23 @@ pub fn update(checkout: &Path, logs: &[impl AsRef<Path>], day: &str, commit: &st
     fs::write(&path, page(&record)).at("write", &path)
 }
 
+/// Whether a full run asks a scenario of a pairing. The driver's replacement has one of its own.
+fn asks(scenario: &Scenario, pair: &str) -> bool {
+    let parsed = pair.parse::<Pair>();
+    MIXED.contains(&pair) && parsed.is_ok_and(|pair| scenario.asks(pair))
+}
+
 /// Lines of `drbd-lab test`: `ok   scenario   pairing   remark`. What failed last is not in the
 /// record any more.
 fn take(record: &mut Record, text: &str, day: &str, commit: &str) {
+    let known = scenarios::all();
     for line in text.lines() {
         let mut words = line.split_whitespace();
-        let (verdict, scenario, pair) = (words.next(), words.next(), words.next());
-        let (Some(verdict), Some(scenario), Some(pair)) = (verdict, scenario, pair) else {
+        let (verdict, name, pair) = (words.next(), words.next(), words.next());
+        let (Some(verdict), Some(name), Some(pair)) = (verdict, name, pair) else {
             continue;
         };
-        let known = |cell: &Cell| cell.scenario == scenario && cell.pair == pair;
-        if !CELLS.iter().any(known) || line.contains("stored oracle") {
+        if !known.iter().any(|it| it.name == name && asks(it, pair)) {
             continue;
         }
         match verdict {
@@ -193,70 +78,73 @@ fn take(record: &mut Record, text: &str, day: &str, commit: &str) {
                     day: day.to_owned(),
                     commit: commit.to_owned(),
                 };
-                record.insert(key(scenario, pair), seen);
+                record.insert(key(name, pair), seen);
             }
             "FAIL" => {
-                record.remove(&key(scenario, pair));
+                record.remove(&key(name, pair));
             }
             _ => {}
         }
     }
 }
 
+fn passed(record: &Record, name: &str, pair: &str) -> String {
+    match record.get(&key(name, pair)) {
+        Some(seen) => format!("{}, `{}`", seen.day, seen.commit),
+        None => "not recorded".into(),
+    }
+}
+
 fn page(record: &Record) -> String {
     let mut text = String::from(
         "# Together with the C driver\n\n\
-         Made by `drbd-lab interop` from what `drbd-lab test` printed; do not edit. Each row is a\n\
-         scenario of the lab on a pairing `alpha:beta`, with day and commit of the last run that\n\
-         was recorded and passed. One that was not recorded may have run all the same: README.md\n\
-         says what was seen to work. \"Primary\" says who writes, \"sync\" who is its source.\n\n",
+         Made by `drbd-lab interop` from what `drbd-lab test` printed; do not edit. \"Passed\" is\n\
+         day and commit of the last run that was recorded; what failed since is not recorded. A\n\
+         pairing is `alpha:beta`.\n\n\
+         ## Pairwise\n\n\
+         Cells of the scenario `interop`. The copies part by what stands under \"recovery\", the\n\
+         source writes alone, they meet, and while the source sends what the other lacks, the\n\
+         Primary writes. Then an online verify finds nothing, and the disks are equal. Any two\n\
+         values of two columns stand in a row together; `drbd-lab soak interop` plays the whole\n\
+         product, 240 cells for each pairing.\n\n\
+         | pairing | recovery | option | protocol | source | Primary | passed |\n\
+         |---|---|---|---|---|---|---|\n",
     );
-    let _ = writeln!(
-        text,
-        "| scenario | pairing | {} | passed |",
-        DIMENSIONS.join(" | ")
-    );
-    let _ = writeln!(text, "|{}", "---|".repeat(DIMENSIONS.len() + 3));
-    for cell in &CELLS {
-        let passed = match record.get(&key(cell.scenario, cell.pair)) {
-            Some(seen) => format!("{}, `{}`", seen.day, seen.commit),
-            None => "not recorded".into(),
+    for cell in &matrix::CELLS {
+        let pair = match cell.ours {
+            Side::Alpha => "ours:c",
+            Side::Beta => "c:ours",
         };
+        let driver = |side: Side| if side == cell.ours { "ours" } else { "C" };
+        let Cell {
+            recovery,
+            guard,
+            protocol,
+            ..
+        } = cell;
         let _ = writeln!(
             text,
-            "| `{}` | `{}` | {} | {passed} |",
-            cell.scenario,
-            cell.pair,
-            cell.values.join(" | ")
+            "| `{pair}` | {recovery} | {guard} | {protocol} | {} | {} | {} |",
+            driver(cell.source),
+            driver(cell.primary),
+            passed(record, "interop", pair)
         );
     }
-    let seen = |cell: &&Cell| record.contains_key(&key(cell.scenario, cell.pair));
-    let count = CELLS.iter().filter(seen).count();
-    let _ = write!(
-        text,
-        "\nRecorded: {count} of {} rows.\n\n## What has never met\n\n\
-         Values of two columns that stand in no row together:\n\n",
-        CELLS.len()
-    );
-    text + &strangers()
-}
-
-/// The pairs of values that no cell has, a line for each pair of dimensions.
-fn strangers() -> String {
-    let mut text = String::new();
-    for (i, first) in DIMENSIONS.iter().enumerate() {
-        for (j, second) in DIMENSIONS.iter().enumerate().skip(i + 1) {
-            let met: BTreeSet<_> = CELLS.iter().map(|c| (c.values[i], c.values[j])).collect();
-            let all = |at: usize| CELLS.iter().map(|c| c.values[at]).collect::<BTreeSet<_>>();
-            let lacking: Vec<String> = all(i)
-                .iter()
-                .flat_map(|a| all(j).into_iter().map(move |b| (*a, b)))
-                .filter(|pair| !met.contains(pair))
-                .map(|(a, b)| format!("{a} with {b}"))
-                .collect();
-            if !lacking.is_empty() {
-                let _ = writeln!(text, "* {first} and {second}: {}", lacking.join("; "));
+    text += "\n## Scenarios\n\n\
+             What a full run asks of ours and C together. `rolling-swap` (C on both nodes, ours\n\
+             on one, on both, and back) is asked of `ours:ours` and not in this table.\n\n\
+             | scenario | shows | `ours:c` | `c:ours` |\n|---|---|---|---|\n";
+    for scenario in scenarios::all() {
+        let [here, there] = ["ours:c", "c:ours"].map(|pair| {
+            if asks(&scenario, pair) {
+                passed(record, scenario.name, pair)
+            } else {
+                "not asked".into()
             }
+        });
+        if scenario.name != "interop" && [&here, &there].iter().any(|it| *it != "not asked") {
+            let (name, about) = (scenario.name, scenario.about);
+            let _ = writeln!(text, "| `{name}` | {about} | {here} | {there} |");
         }
     }
     text
@@ -265,31 +153,18 @@ fn strangers() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenarios;
-    use crate::stack::Pair;
-
-    #[test]
-    fn each_cell_is_a_scenario_on_a_pairing_that_it_asks() {
-        let all = scenarios::all();
-        for cell in &CELLS {
-            let found = all.iter().find(|s| s.name == cell.scenario).unwrap();
-            let pair: Pair = cell.pair.parse().unwrap();
-            assert!(found.asks(pair), "{} {}", cell.scenario, cell.pair);
-        }
-        let keys: BTreeSet<_> = CELLS.iter().map(|c| key(c.scenario, c.pair)).collect();
-        assert_eq!(keys.len(), CELLS.len());
-    }
 
     #[test]
     fn what_passed_is_kept_and_what_failed_is_taken_out() {
         let mut record = Record::new();
         let log = "ok   cable-cut                ours:c                 71 s\n\
                    ok   cable-cut                c:c                    stored oracle: pass\n\
+                   ok   cable-cut                ours:ours              60 s\n\
                    FAIL tutorial-A               ours:c                 9 s\n     ok   nothing\n\
                    1 passed, 1 failed\n";
         take(&mut record, log, "2026-11-22", "abc1234");
         assert_eq!(record.keys().collect::<Vec<_>>(), ["cable-cut ours:c"]);
-        assert!(page(&record).contains("| 2026-11-22, `abc1234` |"));
+        assert!(page(&record).contains(" | 2026-11-22, `abc1234` | not recorded |"));
         take(
             &mut record,
             "FAIL cable-cut ours:c 9 s\n",
@@ -297,6 +172,21 @@ mod tests {
             "def",
         );
         assert!(record.is_empty());
-        assert!(page(&record).contains("Recorded: 0 of 21 rows."));
+        assert!(!page(&record).contains("abc1234"));
+    }
+
+    #[test]
+    fn the_cells_are_on_the_page_with_the_run_of_their_pairing() {
+        let mut record = Record::new();
+        take(
+            &mut record,
+            "ok interop c:ours 200 s\n",
+            "2026-11-23",
+            "def",
+        );
+        let page = page(&record);
+        let rows = |text: &str| page.lines().filter(|line| line.contains(text)).count();
+        assert_eq!(rows("`def`"), 10);
+        assert_eq!(rows("| `ours:c` |"), 10 + 1);
     }
 }

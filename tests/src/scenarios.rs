@@ -14,6 +14,8 @@ pub mod faults;
 pub mod fencing;
 pub mod install;
 pub mod interrupted;
+pub mod layers;
+pub mod matrix;
 pub mod metadata;
 pub mod module;
 pub mod netlink;
@@ -186,6 +188,7 @@ pub fn all() -> Vec<Scenario> {
         stress::SCENARIOS.as_slice(),
         recorder::SCENARIOS.as_slice(),
         rolling::SCENARIOS.as_slice(),
+        matrix::SCENARIOS.as_slice(),
     ]
     .concat()
 }

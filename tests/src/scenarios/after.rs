@@ -19,8 +19,9 @@ pub const SCENARIOS: [Scenario; 1] = [Scenario {
     ..PLAIN
 }];
 
-const SLOW: &str = "--c-plan-ahead=0 --resync-rate=200k";
-const FAST: &str = "--c-plan-ahead=0 --resync-rate=200M";
+/// At this rate a resync of 24 MiB takes two minutes.
+pub(super) const SLOW: &str = "--c-plan-ahead=0 --resync-rate=200k";
+pub(super) const FAST: &str = "--c-plan-ahead=0 --resync-rate=200M";
 
 fn resync_after(lab: &Lab) -> Result<()> {
     let (alpha, beta) = lab.pair();
@@ -126,7 +127,8 @@ fn paused(alpha: &Node, beta: &Node) -> Result<()> {
     beta.wait_drbd(2, "cs:PausedSyncT .* C rap---").map(|_| ())
 }
 
-fn rate(node: &Node, resource: &Resource, rate: &str) -> Result<()> {
+/// How fast a node lets a resource's resync go: [`SLOW`] or [`FAST`].
+pub(super) fn rate(node: &Node, resource: &Resource, rate: &str) -> Result<()> {
     let minor = resource.minor();
     node.sh(&format!("drbdsetup disk-options {minor} {rate}"))
         .map(|_| ())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A resync that is interrupted in every way there is, under load, and ends all the same.
 
+use super::after::{rate, FAST, SLOW};
 use super::{steps, Scenario, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::Result;
@@ -17,10 +18,6 @@ pub const SCENARIOS: [Scenario; 1] = [Scenario {
     run: interrupted,
     ..PLAIN
 }];
-
-/// At this rate the resync of what is missing takes two minutes.
-const SLOW: &str = "drbdsetup disk-options 1 --c-plan-ahead=0 --resync-rate=200k";
-const FAST: &str = "drbdsetup disk-options 1 --c-plan-ahead=0 --resync-rate=200M";
 
 const SOURCE: &str = "cs:SyncSource ro:Primary/Secondary ds:UpToDate/Inconsistent";
 const TARGET: &str = "cs:SyncTarget ro:Secondary/Primary ds:Inconsistent/UpToDate";
@@ -47,7 +44,7 @@ fn interrupted(lab: &Lab) -> Result<()> {
     alpha.wait_drbd(1, "cs:WFConnection")?;
     alpha.sh("dd if=/dev/urandom of=/dev/drbd1 bs=1M seek=8 count=24 oflag=direct")?;
     for node in lab.nodes() {
-        node.sh(SLOW)?;
+        rate(node, &r0, SLOW)?;
     }
     let writer = alpha.start_sh(&fio(1, "--do_verify=0 --rate_iops=20"))?;
     beta.sh("drbdadm connect r0")?;
@@ -83,7 +80,7 @@ fn interrupted(lab: &Lab) -> Result<()> {
     load_module(beta)?;
     beta.sh("drbdadm up r0")?;
     beta.wait_drbd(1, "cs:SyncTarget")?;
-    beta.sh(SLOW)?;
+    rate(beta, &r0, SLOW)?;
 
     // The target's disk.
     beta.sh("drbdadm detach r0")?;
@@ -109,7 +106,7 @@ fn interrupted(lab: &Lab) -> Result<()> {
     beta.sh(&fio(2, "--do_verify=0"))?;
     check(beta, 2)?;
     for node in lab.nodes() {
-        node.sh(FAST)?;
+        rate(node, &r0, FAST)?;
     }
     steps::wait_synced(beta, alpha, &r0)?;
     check(beta, 2)?;

@@ -2,8 +2,7 @@
 //! The device gets another size while it is in use: `drbdadm resize`.
 
 use super::resize::{set_store, LARGE, SMALL, STORE};
-use super::{steps, Scenario, OURS_AND_MIXED, PLAIN};
-use crate::compare;
+use super::{layers, steps, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, Result};
 use crate::lab::{load_module, Lab};
@@ -47,7 +46,7 @@ fn online(lab: &Lab) -> Result<()> {
     has_size(lab, &r0, small)?;
     set_store(beta, MIDDLE)?;
     alpha.sh("drbdadm resize r0")?;
-    let middle = grown(lab, &r0, alpha, small)?;
+    let middle = grown(lab, &r0, [alpha, beta], small)?;
     let noted = alpha.sh("cat /var/lib/drbd/drbd-minor-1.lkbd")?;
     ensure(
         noted.starts_with(&format!("{}\t", u64::from(MIDDLE) << 9)),
@@ -109,7 +108,7 @@ fn fail(lab: &Lab, r0: &Resource, before: u64) -> Result<()> {
     alpha.cut_the_cable()?;
     write_alone(beta)?;
     alpha.plug_the_cable()?;
-    let before = grown(lab, r0, beta, before)?;
+    let before = grown(lab, r0, [beta, alpha], before)?;
 
     grow_both(lab, LARGE, before)?;
     alpha.pull_the_plug();
@@ -119,12 +118,9 @@ fn fail(lab: &Lab, r0: &Resource, before: u64) -> Result<()> {
     steps::configure_one(lab, alpha, &[r0])?;
     load_module(alpha)?;
     alpha.sh("drbdadm up r0")?;
-    let after = grown(lab, r0, beta, before)?;
+    grown(lab, r0, [beta, alpha], before)?;
     steps::demote(beta)?;
-    for node in lab.nodes() {
-        node.sh("udevadm settle; drbdadm down r0 && dmsetup remove store")?;
-    }
-    compare::same_data(alpha, beta, 0, after)
+    layers::take_down(lab, r0, &["store"])
 }
 
 /// The disks grow, and beta is told to; both have grown then.
@@ -154,16 +150,11 @@ fn larger(lab: &Lab, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Both are in sync, and have the same larger size. Gives it.
-fn grown(lab: &Lab, r0: &Resource, primary: &Node, before: u64) -> Result<u64> {
-    let (alpha, beta) = lab.pair();
-    let other = if primary.name() == alpha.name() {
-        beta
-    } else {
-        alpha
-    };
+/// Both, the Primary and the other, are in sync, and have the same larger size. Gives it.
+fn grown(lab: &Lab, r0: &Resource, nodes: [&Node; 2], before: u64) -> Result<u64> {
+    let [primary, secondary] = nodes;
     larger(lab, before)?;
-    steps::wait_synced(primary, other, r0)?;
+    steps::wait_synced(primary, secondary, r0)?;
     let bytes = steps::device_bytes(primary, r0)?;
     has_size(lab, r0, bytes)?;
     Ok(bytes)

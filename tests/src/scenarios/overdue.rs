@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Disks that do not answer: at the peer (`ko-count`), and here (`disk-timeout`).
 
-use super::{faults, steps, Oracle, Scenario, OURS_AND_MIXED, PLAIN};
+use super::{faults, layers, steps, Oracle, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, Result};
 use crate::lab::Lab;
@@ -59,11 +59,7 @@ fn bring_up(lab: &Lab, r0: Resource) -> Result<Resource> {
 fn take_down(lab: &Lab, r0: &Resource) -> Result<()> {
     let (alpha, _) = lab.pair();
     steps::demote(alpha)?;
-    steps::down_and_compare(lab, r0)?;
-    for node in lab.nodes() {
-        node.sh("udevadm settle; dmsetup remove hangs")?;
-    }
-    Ok(())
+    layers::take_down(lab, r0, &["hangs"])
 }
 
 /// From now on the disk answers nothing.
@@ -74,11 +70,7 @@ fn hang(node: &Node) -> Result<()> {
 
 /// It answers again, what it was asked meanwhile too; with this table.
 fn go_on(node: &Node, table: &str) -> Result<()> {
-    node.sh(&format!(
-        "echo \"0 $(blockdev --getsz /dev/data0) {table}\" | dmsetup load hangs && \
-         dmsetup suspend --noflush --nolockfs hangs && dmsetup resume hangs"
-    ))
-    .map(|_| ())
+    layers::load_table(node, "hangs", table)
 }
 
 fn ko_count(lab: &Lab) -> Result<()> {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Disks that become larger while DRBD is down, on both nodes or on one.
 
-use super::{crash, steps, Scenario, OURS_AND_MIXED, PLAIN};
-use crate::compare;
+use super::{crash, layers, steps, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, Result};
 use crate::lab::Lab;
@@ -93,10 +92,7 @@ fn offline(lab: &Lab) -> Result<()> {
         steps::demote(here)?;
         there.wait_drbd(1, steps::IN_SYNC)?;
     }
-    for node in lab.nodes() {
-        node.sh("udevadm settle; drbdadm down r0 && dmsetup remove store")?;
-    }
-    compare::same_data(alpha, beta, 0, before)
+    layers::take_down(lab, &r0, &["store"])
 }
 
 /// The device grows under a Primary that writes alone until the very moment: what it marks while
@@ -134,8 +130,5 @@ fn peer_returns(lab: &Lab) -> Result<()> {
     steps::switch_over(alpha, beta, &r0)?;
     crash::check(beta, &journal)?;
     steps::demote(beta)?;
-    for node in lab.nodes() {
-        node.sh("udevadm settle; drbdadm down r0 && dmsetup remove store")?;
-    }
-    compare::same_data(alpha, beta, 0, bytes)
+    layers::take_down(lab, &r0, &["store"])
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Disks that take their time, or that fail when they are to make data stable.
 
+use super::layers::{self, load_table};
 use super::{steps, Oracle, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, Result};
@@ -32,20 +33,12 @@ pub const SCENARIOS: [Scenario; 2] = [
     },
 ];
 
-/// Two layers under r0 on a node: one that can be slow, above one that can fail.
-const LAYERS: &str = "modprobe -a dm-mod dm-delay dm-flakey && dmsetup mknodes && \
+/// Two layers under r0: one that can be slow, above one that can fail.
+const LAYERS: [&str; 2] = ["slow", "frail"];
+const MAKE_LAYERS: &str = "modprobe -a dm-mod dm-delay dm-flakey && dmsetup mknodes && \
     size=$(blockdev --getsz /dev/data0) && \
     echo \"0 $size linear /dev/data0 0\" | dmsetup create frail && \
     echo \"0 $size linear /dev/mapper/frail 0\" | dmsetup create slow && udevadm settle";
-
-/// Another table for a layer. What is under way in it ends first.
-fn load_table(node: &Node, layer: &str, table: &str) -> Result<()> {
-    node.sh(&format!(
-        "size=$(blockdev --getsz /dev/data0) && echo \"0 $size {table}\" | dmsetup load {layer} && \
-         dmsetup suspend --noflush --nolockfs {layer} && dmsetup resume {layer}"
-    ))
-    .map(|_| ())
-}
 
 /// From now on writes and flushes take so many milliseconds.
 fn slow_down(node: &Node, write: u32, flush: u32) -> Result<()> {
@@ -68,18 +61,10 @@ fn bring_up(lab: &Lab) -> Result<Resource> {
         .net("ping-int 1")
         .net("ping-timeout 50");
     for node in lab.nodes() {
-        node.sh(LAYERS)?;
+        node.sh(MAKE_LAYERS)?;
     }
     steps::bring_up_in_sync(lab, &r0)?;
     Ok(r0)
-}
-
-fn take_down(lab: &Lab, r0: &Resource) -> Result<()> {
-    steps::down_and_compare(lab, r0)?;
-    for node in lab.nodes() {
-        node.sh("udevadm settle; dmsetup remove slow && dmsetup remove frail")?;
-    }
-    Ok(())
 }
 
 fn slow_disk(lab: &Lab) -> Result<()> {
@@ -103,7 +88,7 @@ fn slow_disk(lab: &Lab) -> Result<()> {
             format!("{} had {links} links:\n{log}", node.name())
         })?;
     }
-    take_down(lab, &r0)
+    layers::take_down(lab, &r0, &LAYERS)
 }
 
 fn flush_fails(lab: &Lab) -> Result<()> {
@@ -127,5 +112,5 @@ fn flush_fails(lab: &Lab) -> Result<()> {
     beta.sh("drbdadm attach r0")?;
     steps::wait_synced(alpha, beta, &r0)?;
     steps::demote(alpha)?;
-    take_down(lab, &r0)
+    layers::take_down(lab, &r0, &LAYERS)
 }
