@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::stack::{Build, Stack};
 
 pub mod counted;
+pub mod crashed;
 pub mod ends;
 pub mod load;
 pub mod wall;
@@ -81,6 +82,9 @@ pub fn run(plan: &Plan) -> Result<bool> {
         let rates = each(wall::measure)?;
         println!("Per second of wall-clock time, between two machines (not gated):\n");
         println!("{}", table(&plan.stacks, &rates));
+        let durations = each(crashed::measure)?;
+        println!("Milliseconds of wall-clock time, between two machines (not gated):\n");
+        println!("{}", table(&plan.stacks, &durations));
     }
     Ok(held)
 }

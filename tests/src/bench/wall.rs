@@ -91,14 +91,25 @@ pub fn measure(stack: Stack, build: &Build, folder: &Path, filter: &[String]) ->
 
 /// MiB per second of a full resync, from the command that asks for it to its end.
 fn resync(source: &Node, target: &Node) -> Result<f64> {
+    let seconds = seconds_to_sync(target, "drbdadm invalidate r0")?;
+    source.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate")?;
+    Ok(f64::from(DISK_MIB) / seconds)
+}
+
+/// Seconds from a command on a node until it is in sync.
+///
+/// # Errors
+/// When the command fails, or the node does not get there.
+pub(super) fn seconds_to_sync(node: &Node, command: &str) -> Result<f64> {
     // All by the guest: what it takes to talk to it does not count.
-    let said = target.sh_within(
-        "a=$(date +%s%N); drbdadm invalidate r0; \
-         until grep -q 'cs:Connected .* ds:UpToDate/UpToDate' /proc/drbd; do sleep 0.05; done; \
-         echo $(($(date +%s%N) - a))",
+    let said = node.sh_within(
+        &format!(
+            "a=$(date +%s%N); {command}; \
+             until grep -q 'cs:Connected .* ds:UpToDate/UpToDate' /proc/drbd; \
+             do sleep 0.05; done; echo $(($(date +%s%N) - a))"
+        ),
         time::resync(),
     )?;
-    source.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate")?;
     let nanoseconds: f64 = said
         .trim()
         .lines()
@@ -106,5 +117,5 @@ fn resync(source: &Node, target: &Node) -> Result<f64> {
         .and_then(|line| line.trim().parse().ok())
         .filter(|nanoseconds| *nanoseconds > 0.0)
         .ok_or_else(|| LabError::Mismatch(format!("no duration of the resync:\n{said}")))?;
-    Ok(f64::from(DISK_MIB) * 1e9 / nanoseconds)
+    Ok(nanoseconds / 1e9)
 }
