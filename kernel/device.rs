@@ -124,8 +124,9 @@ pub(crate) struct Device {
     pub(crate) size: AtomicU64,
     /// How many have it open.
     pub(crate) opens: AtomicU32,
-    /// Whether it may be opened.
+    /// Whether it may be opened, and whether a demotion that is under way forbids it all the same.
     pub(crate) primary: AtomicBool,
+    pub(crate) demoting: AtomicBool,
     /// Numbers packets (docs/protocol.md, "Sequence numbers").
     pub(crate) packet_seq: AtomicU32,
     pub(crate) counters: Counters,
@@ -343,6 +344,7 @@ impl Device {
                 size: AtomicU64::new(0),
                 opens: AtomicU32::new(0),
                 primary: AtomicBool::new(false),
+                demoting: AtomicBool::new(false),
                 packet_seq: AtomicU32::new(0),
                 counters: Counters::default(),
                 ranges,
@@ -782,9 +784,10 @@ impl DiskOps for Device {
     }
 
     fn open(this: ArcBorrow<'_, Self>, write: bool) -> Result {
-        // Counted first: whoever demotes looks at the count after it has taken the mark away.
+        // Counted first: whoever demotes looks at the count after it has set its mark.
         this.opens.fetch_add(1, Ordering::SeqCst);
-        if this.primary.load(Ordering::SeqCst) || (!write && params::allow_oos()) {
+        let primary = this.primary.load(Ordering::SeqCst) && !this.demoting.load(Ordering::SeqCst);
+        if primary || (!write && params::allow_oos()) {
             return Ok(());
         }
         this.opens.fetch_sub(1, Ordering::SeqCst);

@@ -18,7 +18,7 @@ use drbd_core::peer::{self, Command, Effect, Event, Setting, Shelf, Volume};
 use drbd_core::request::epoch::{ClosedEpoch, EpochLog, MAX_UNACKED_EPOCHS};
 use drbd_core::request::slots::SlotId;
 use drbd_core::request::word::Event as Told;
-use drbd_core::state::{Conn, DeviceState, Role};
+use drbd_core::state::{Conn, DeviceState};
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::str::CString;
@@ -495,16 +495,20 @@ impl Resource {
         };
         if let Some(device) = &demotion {
             // Nobody may open it between the look at the open count and the change.
-            device.primary.store(false, Ordering::SeqCst);
+            device.demoting.store(true, Ordering::SeqCst);
         }
+        let answered = self.command_answered(command);
+        if let Some(device) = &demotion {
+            device.demoting.store(false, Ordering::SeqCst);
+        }
+        answered
+    }
+
+    fn command_answered(self: &Arc<Self>, command: Command) -> Result<i32> {
         self.feed(Event::Admin(command));
         let waited = self
             .answered
             .wait_killable(|| self.answer.load(Ordering::Acquire) & ANSWERED != 0);
-        if let Some(device) = &demotion {
-            let primary = self.state_of(device.vnr).role == Role::Primary;
-            device.primary.store(primary, Ordering::SeqCst);
-        }
         if let Err(killed) = waited {
             // It ends at once, or with the peer's answer; the loss of the link is one.
             self.feed(Event::AdminGone);

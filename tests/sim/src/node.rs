@@ -101,6 +101,8 @@ pub(crate) struct Device {
     pub(crate) size: u64,
     /// It may be opened.
     pub(crate) primary: bool,
+    /// It may not: a demotion is under way.
+    pub(crate) demoting: bool,
     pub(crate) ranges: Ranges,
     /// Operations of the application that wait for a policy, a slot or a range.
     pub(crate) parked: VecDeque<u64>,
@@ -137,6 +139,7 @@ impl Device {
             published: DeviceState::NEW,
             size: 0,
             primary: false,
+            demoting: false,
             ranges: Ranges::new(),
             parked: VecDeque::new(),
             failed_reads: VecDeque::new(),

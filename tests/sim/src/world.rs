@@ -539,7 +539,10 @@ impl World {
 
     /// The application does something, on the node that is Primary.
     fn application(&mut self, vol: u16, action: Action) {
-        let opens = |n: &Node| n.up && n.devices[usize::from(vol)].primary;
+        let opens = |n: &Node| {
+            let device = &n.devices[usize::from(vol)];
+            n.up && device.primary && !device.demoting
+        };
         let Some(node) = self.nodes.iter().position(opens) else {
             return;
         };

@@ -5,7 +5,7 @@ use super::{Backing, Node};
 use crate::shared::{Actor, Shared};
 use drbd_core::meta::{MdIndex, Superblock};
 use drbd_core::peer::{settings, Command, DiskData, Event, Setting};
-use drbd_core::state::{Disk, Fencing, Role};
+use drbd_core::state::{Disk, Fencing};
 use std::collections::VecDeque;
 
 /// Commands and their answers.
@@ -49,10 +49,7 @@ impl Node {
                     return;
                 }
                 Command::Attach(vnr, _) if code != 101 => self.device(vnr).local = None,
-                Command::Secondary(vnr) => {
-                    let primary = self.state(vnr).role == Role::Primary;
-                    self.device(vnr).primary = primary;
-                }
+                Command::Secondary(vnr) => self.device(vnr).demoting = false,
                 _ => {}
             }
         }
@@ -64,7 +61,7 @@ impl Node {
                 self.r.set(Setting::Net(settings::net_settings(&self.net)));
             }
             // Nobody may open it between the look at the open count and the change.
-            Command::Secondary(vnr) => self.device(vnr).primary = false,
+            Command::Secondary(vnr) => self.device(vnr).demoting = true,
             Command::AttachBegin(vnr) if self.state(vnr).disk > Disk::Diskless => {
                 self.wake(Actor::Admin, s);
                 return;
