@@ -32,6 +32,12 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 Err(())
             }
             Received::SyncEnds => {
+                // The end waits for acks. The peer may have another role by now: it says so once.
+                let role = Change {
+                    peer: Some(p.role),
+                    ..Change::NONE
+                };
+                let _ = self.change(i, role, Mode::Hard, d);
                 self.peer_finished_resync(i, d);
                 Ok(())
             }

@@ -33,8 +33,8 @@ pub enum Received {
     LinkGoesDown,
     /// No node can be in that state: a protocol error.
     Impossible,
-    /// The target reports the end of the resync; finish it as soon as no more bits are set than
-    /// blocks have failed. Nothing else.
+    /// The target reports the end of the resync: take its role, and finish as soon as no more bits
+    /// are set than blocks have failed. Nothing else.
     SyncEnds,
     /// The peer ended the verify: report what was found, and finish. Nothing else.
     VerifyEnds,

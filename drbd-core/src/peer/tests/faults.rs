@@ -115,6 +115,37 @@ fn the_end_of_a_resync_may_overtake_its_acks() {
     }
 }
 
+/// A target that is Primary and done is demoted at once, while its last acks are still on their
+/// way: it tells its role once.
+#[test]
+fn a_source_that_waits_for_the_end_hears_of_the_role() {
+    let mut demoted = 0;
+    for seed in 0..200 {
+        let mut p = parted(seed, 101);
+        for vnr in 0..2 {
+            p.n[0].admin(Command::Secondary(vnr));
+        }
+        meet(&mut p);
+        let mut asked = false;
+        while p.step() {
+            let s = p.n[1].s();
+            if s.conn == Conn::SyncTarget && !asked {
+                asked = true;
+                p.n[1].admin(Command::Primary {
+                    vnr: 0,
+                    force: false,
+                });
+            } else if s.role == Role::Primary && s.conn == Conn::Connected {
+                demoted += 1;
+                p.n[1].admin(Command::Secondary(0));
+            }
+        }
+        all_is_well(&p, "resync", 0);
+        assert_eq!(p.n[0].s().peer, p.n[1].s().role, "seed {seed}");
+    }
+    assert!(demoted > 0, "nobody was Primary at the end");
+}
+
 /// The source's power goes at every point of a resync, also before it hears of the end; the target,
 /// if it is good then, is promoted and goes away; the source comes back, is promoted alone, and
 /// writes. That must not pass for old data when both are back.
