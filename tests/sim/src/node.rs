@@ -103,6 +103,8 @@ pub(crate) struct Device {
     pub(crate) primary: bool,
     /// It may not: a demotion is under way.
     pub(crate) demoting: bool,
+    /// The last handshake has found a split brain that nobody has resolved.
+    pub(crate) split: bool,
     pub(crate) ranges: Ranges,
     /// Operations of the application that wait for a policy, a slot or a range.
     pub(crate) parked: VecDeque<u64>,
@@ -140,6 +142,7 @@ impl Device {
             size: 0,
             primary: false,
             demoting: false,
+            split: false,
             ranges: Ranges::new(),
             parked: VecDeque::new(),
             failed_reads: VecDeque::new(),

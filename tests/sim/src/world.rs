@@ -643,7 +643,11 @@ impl World {
         if !self.nodes[node].admin_is_idle() {
             return;
         }
-        for vol in 0..self.s.setup.volumes {
+        let volumes = 0..self.s.setup.volumes;
+        let bare = volumes
+            .clone()
+            .any(|vol| self.state(node, vol).disk == Disk::Diskless);
+        for vol in volumes {
             let state = self.state(node, vol);
             let s = &mut self.s;
             let node = &mut self.nodes[node];
@@ -658,14 +662,20 @@ impl World {
             }
         }
         if self.nodes[node].r.cstate == Conn::StandAlone {
-            // A split brain is resolved by hand, at the cost of the copy that has less.
-            let victim = look > 4 && look % 4 == 0 && !self.has_all(node) && self.has_all(1 - node);
-            let victim = victim || (look > 12 && look % 8 == 0 && node == 0 && self.has_all(1));
+            if bare && look % 8 != 7 {
+                // The disk comes first: over a connection the peer may refuse it, and nobody is
+                // asked whose data is to go. A Primary refuses one that has not its last data.
+                self.demote_all(node);
+                return;
+            }
+            // A split brain is resolved by hand, at the cost of the copy that has less. Of volumes
+            // that have none nobody loses anything.
+            let has = |node| self.split_volumes().all(|vol| self.has(node, vol));
+            let victim = look > 4 && look % 4 == 0 && !has(node) && has(1 - node);
+            let victim = victim || (look > 12 && look % 8 == 0 && node == 0 && has(1));
             if victim {
                 self.s.count("discard-my-data");
-                for vol in 0..self.s.setup.volumes {
-                    self.nodes[node].command(Command::Secondary(vol), &mut self.s);
-                }
+                self.demote_all(node);
             }
             let command = Command::Connect {
                 discard_my_data: victim,
@@ -675,10 +685,30 @@ impl World {
         }
     }
 
+    fn demote_all(&mut self, node: usize) {
+        for vol in 0..self.s.setup.volumes {
+            self.nodes[node].command(Command::Secondary(vol), &mut self.s);
+        }
+    }
+
+    /// The volumes whose last handshake has found a split brain; all, if it was none's.
+    fn split_volumes(&self) -> impl Iterator<Item = u16> + '_ {
+        let split = |vol: u16| self.nodes.iter().any(|n| n.devices[usize::from(vol)].split);
+        let volumes = 0..self.s.setup.volumes;
+        let any = volumes.clone().any(split);
+        volumes.filter(move |vol| !any || split(*vol))
+    }
+
     /// The node has all that was acknowledged.
     fn has_all(&self, node: usize) -> bool {
-        let volumes = self.s.app.volumes.iter().zip(&self.s.disks[node]);
-        let mut pairs = volumes.flat_map(|(journal, disk)| journal.acked.iter().zip(disk.data()));
+        (0..self.s.setup.volumes).all(|vol| self.has(node, vol))
+    }
+
+    /// The node has all of a volume that was acknowledged.
+    fn has(&self, node: usize, vol: u16) -> bool {
+        let vol = usize::from(vol);
+        let acked = self.s.app.volumes[vol].acked.iter();
+        let mut pairs = acked.zip(self.s.disks[node][vol].data());
         pairs.all(|(acked, there)| there >= acked)
     }
 

@@ -11,6 +11,7 @@ use drbd_core::peer::{Effect, Event, HelperCall, LogLine, Send, Setting};
 use drbd_core::request::policy::{Policy, PolicyFacts};
 use drbd_core::request::word::{Event as Told, Replication};
 use drbd_core::state::{DeviceState, LogEvent};
+use drbd_core::uuid::RefusalReason;
 use std::rc::Rc;
 
 /// One of the steps of an effect that has to wait for the disk in between.
@@ -67,7 +68,11 @@ impl Node {
             Effect::Send(packet) => self.send_control(packet, s),
             Effect::StateChanged { vnr, new, .. } => self.publish(vnr, &new, s),
             Effect::ConnChanged { old, new } => crate::check::state::conn_step(self, old, new, s),
+            Effect::Log(vnr, LogLine::HandshakeRefused(RefusalReason::SplitBrain)) => {
+                self.device(vnr).split = true;
+            }
             Effect::Log(vnr, LogLine::Handshake { verdict, rule, .. }) => {
+                self.device(vnr).split = false;
                 crate::check::state::verdict(self, vnr, verdict, rule, s);
             }
             Effect::Log(..) => {}
