@@ -13,8 +13,9 @@ use crate::vector;
 
 /// Shards of a volume.
 const SHARDS: usize = 32;
-/// Entries of a shard.
-const ENTRIES: usize = 128;
+/// Entries of a shard: a resync may ask about 128 scattered blocks of one MiB, and as many entries
+/// are left for writes and for the blocks that come.
+const ENTRIES: usize = 256;
 
 type Place = KVec<Option<Entry>>;
 

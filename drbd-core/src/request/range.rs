@@ -20,6 +20,11 @@
 //! A volume's ranges are kept in shards of [`SHARD_SECTORS`] sectors, each with its own lock in the
 //! kernel, so that writes far from each other never meet. The block layer splits bios at shard
 //! borders; a peer's write or a resync request that crosses one takes its place in both shards.
+//!
+//! Ranges that are only wanted have at most half of a shard's entries. Each of them waits for a
+//! reply, and what makes a reply usable needs an entry itself: the block's way to the disk, and on
+//! a receiver that must not stop, the peer's writes that stand before the reply. With all entries
+//! given to wanted ranges, scattered blocks of one MiB would wait for each other for ever.
 
 /// Sectors of one granule; two ranges in different granules may be in different shards. 1 MiB.
 pub const SHARD_SECTORS: u64 = 2048;
@@ -131,7 +136,7 @@ impl Ticket {
 pub enum Busy {
     /// Somebody works on an overlapping range. The release will say that somebody waits.
     Overlap,
-    /// All entries of the shard are in use.
+    /// All entries of the shard that this work may have are in use.
     Full,
 }
 
@@ -172,20 +177,30 @@ impl<S: AsMut<[Option<Entry>]> + AsRef<[Option<Entry>]>> Shard<S> {
     pub fn try_take(&mut self, range: Range, work: Work) -> Result<Ticket, Busy> {
         let used = self.used;
         let entries = self.entries.as_mut();
+        let may_be_wanted = entries.len() / 2;
         let mut free = None;
         let mut taken = false;
+        let mut wanted = 0_usize;
         for (i, place) in entries.iter_mut().take(used).enumerate() {
             match place {
-                Some(e) if e.range.overlaps(range) && work.excludes(e.work) => {
-                    e.waited_for = true;
-                    taken = true;
+                Some(e) => {
+                    if e.work == Work::ResyncWanted {
+                        wanted = wanted.saturating_add(1);
+                    }
+                    if e.range.overlaps(range) && work.excludes(e.work) {
+                        e.waited_for = true;
+                        taken = true;
+                    }
                 }
-                Some(_) => {}
                 None => free = free.or(Some(i)),
             }
         }
         if taken {
             return Err(Busy::Overlap);
+        }
+        if work == Work::ResyncWanted && wanted >= may_be_wanted {
+            self.full_waited = true;
+            return Err(Busy::Full);
         }
         let at = free.unwrap_or(used);
         let Some(place) = entries.get_mut(at) else {

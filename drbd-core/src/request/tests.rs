@@ -593,6 +593,25 @@ fn ranges_wait_for_each_other() {
 }
 
 #[test]
+fn what_is_only_wanted_leaves_half_of_a_shard_to_the_blocks_that_come() {
+    let block = |i: u64| Range::new(i * 16, 4096).unwrap();
+    let mut shard = Shard::new(vec![None; 4]);
+    let first = shard.try_take(block(0), Work::ResyncWanted).unwrap();
+    shard.try_take(block(1), Work::ResyncWanted).unwrap();
+    assert_eq!(
+        shard.try_take(block(2), Work::ResyncWanted),
+        Err(Busy::Full),
+        "half of the entries are wanted ones"
+    );
+    let io = shard.try_take(block(0), Work::ResyncIo).unwrap();
+    let write = shard.try_take(block(3), Work::PeerWrite).unwrap();
+    assert!(shard.release(first), "who was told Full waits");
+    shard.try_take(block(2), Work::ResyncWanted).unwrap();
+    assert!(!shard.release(io));
+    assert!(!shard.release(write));
+}
+
+#[test]
 fn who_excludes_whom_is_mutual() {
     use Work as W;
     let all = [W::LocalWrite, W::PeerWrite, W::ResyncWanted, W::ResyncIo];

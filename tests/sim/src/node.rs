@@ -133,7 +133,7 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn new() -> Self {
+    fn new(range_entries: usize) -> Self {
         Self {
             local: None,
             bits: None,
@@ -143,7 +143,7 @@ impl Device {
             primary: false,
             demoting: false,
             split: false,
-            ranges: Ranges::new(),
+            ranges: Ranges::new(range_entries),
             parked: VecDeque::new(),
             failed_reads: VecDeque::new(),
             parked_reads: VecDeque::new(),
@@ -365,7 +365,9 @@ impl Node {
             blocked: [false; ACTORS],
             awake: [false; ACTORS],
             timers: [0; ACTORS],
-            devices: (0..setup.volumes).map(|_| Device::new()).collect(),
+            devices: (0..setup.volumes)
+                .map(|_| Device::new(setup.range_entries))
+                .collect(),
             plane: Plane::new(setup.slots),
             waiters: BTreeMap::new(),
             open_epoch: 0,

@@ -4,7 +4,6 @@
 use drbd_core::request::range::{Entry, Range, Shard, Ticket, Work};
 
 const SHARDS: usize = 2;
-const ENTRIES: usize = 24;
 
 /// A range that is taken, as up to two numbers; 0 stands for none.
 pub(crate) type Tickets = [u64; 2];
@@ -14,8 +13,9 @@ pub(crate) type Tickets = [u64; 2];
 pub(crate) struct Ranges([Shard<Vec<Option<Entry>>>; SHARDS]);
 
 impl Ranges {
-    pub(crate) fn new() -> Self {
-        Self(std::array::from_fn(|_| Shard::new(vec![None; ENTRIES])))
+    /// Nothing going on; each shard has `entries` entries.
+    pub(crate) fn new(entries: usize) -> Self {
+        Self(std::array::from_fn(|_| Shard::new(vec![None; entries])))
     }
 
     /// Takes the range; `Err` tells whether somebody waits for a half that was let go again.

@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) epoch_size: u32,
     /// Requests that a node can have under way.
     pub(crate) slots: usize,
+    /// Entries of a shard of the range locks: so few that they run out, or more than are needed.
+    pub(crate) range_entries: usize,
     /// Usual delays in microseconds.
     pub(crate) net_delay: u64,
     pub(crate) disk_delay: u64,
@@ -78,6 +80,7 @@ impl Setup {
             cpu_delay: [5, 50][rng.below(2) as usize],
             initial_sync: rng.one_in(3),
             length: rng.within(1, 6) * 1_000_000,
+            range_entries: [4, 24, 24, 24][(seed / 4 % 4) as usize],
             tape: [1 << 10, 1 << 13, 1 << 15, 1 << 20][(seed % 4) as usize],
         }
     }
