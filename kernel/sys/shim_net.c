@@ -9,14 +9,19 @@
 
 void shim_sock_for_block_io(struct socket *sock)
 {
+	lock_sock(sock->sk);
 	sock->sk->sk_allocation = GFP_NOIO;
 	sock->sk->sk_use_task_frag = false;
 	sk_set_memalloc(sock->sk);
+	release_sock(sock->sk);
 }
 
+/* It gives memory back, and segments that come in change the same account. */
 void shim_sock_done(struct socket *sock)
 {
+	lock_sock(sock->sk);
 	sk_clear_memalloc(sock->sk);
+	release_sock(sock->sk);
 }
 
 void shim_sock_set_reuseaddr(struct socket *sock)
