@@ -177,30 +177,29 @@ impl<S: AsMut<[Option<Entry>]> + AsRef<[Option<Entry>]>> Shard<S> {
     pub fn try_take(&mut self, range: Range, work: Work) -> Result<Ticket, Busy> {
         let used = self.used;
         let entries = self.entries.as_mut();
-        let may_be_wanted = entries.len() / 2;
         let mut free = None;
         let mut taken = false;
-        let mut wanted = 0_usize;
         for (i, place) in entries.iter_mut().take(used).enumerate() {
             match place {
-                Some(e) => {
-                    if e.work == Work::ResyncWanted {
-                        wanted = wanted.saturating_add(1);
-                    }
-                    if e.range.overlaps(range) && work.excludes(e.work) {
-                        e.waited_for = true;
-                        taken = true;
-                    }
+                Some(e) if e.range.overlaps(range) && work.excludes(e.work) => {
+                    e.waited_for = true;
+                    taken = true;
                 }
+                Some(_) => {}
                 None => free = free.or(Some(i)),
             }
         }
         if taken {
             return Err(Busy::Overlap);
         }
-        if work == Work::ResyncWanted && wanted >= may_be_wanted {
-            self.full_waited = true;
-            return Err(Busy::Full);
+        // Looked at for a resync alone: writes come here far more often.
+        if work == Work::ResyncWanted {
+            let others = entries.iter().take(used).flatten();
+            let wanted = others.filter(|e| e.work == work);
+            if wanted.fold(0_usize, |n, _| n.saturating_add(1)) >= entries.len() / 2 {
+                self.full_waited = true;
+                return Err(Busy::Full);
+            }
         }
         let at = free.unwrap_or(used);
         let Some(place) = entries.get_mut(at) else {
