@@ -8,6 +8,7 @@ pub mod adjust;
 pub mod after;
 pub mod checks;
 pub mod crash;
+pub mod detach;
 pub mod disks;
 pub mod events;
 pub mod faults;

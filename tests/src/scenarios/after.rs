@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `resync-after`: of two resources in need of a resync, one waits for the other.
 
+use super::detach::detach;
 use super::refusals::refused;
 use super::{steps, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::compare;
@@ -99,7 +100,7 @@ fn resync_after(lab: &Lab) -> Result<()> {
         node.sh("drbdsetup disk-options 2 --resync-after=1")?;
     }
     paused(alpha, beta)?;
-    beta.sh("drbdadm detach r0")?;
+    detach(beta, "/dev/data0")?;
     beta.wait_drbd(1, "cs:Connected .* ds:Diskless/UpToDate")?;
     alpha.wait_drbd(2, "cs:SyncSource .* C r-----")?;
     beta.sh("drbdadm attach r0")?;

@@ -3,6 +3,7 @@
 
 use regex_lite::Regex;
 
+use super::detach::detach;
 use super::{same_transcript, steps, Scenario, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{LabError, Result};
@@ -65,7 +66,7 @@ fn events2(lab: &Lab) -> Result<()> {
 
     // The disk goes and comes, on one node and then on the other.
     for node in [alpha, beta] {
-        node.sh("drbdadm detach r0")?;
+        detach(node, "/dev/data0")?;
         node.wait_drbd(
             1,
             "cs:Connected ro:Secondary/Secondary ds:Diskless/UpToDate",

@@ -2,6 +2,7 @@
 //! A resync that is interrupted in every way there is, under load, and ends all the same.
 
 use super::after::{rate, FAST, SLOW};
+use super::detach::detach;
 use super::{steps, Scenario, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::Result;
@@ -83,7 +84,7 @@ fn interrupted(lab: &Lab) -> Result<()> {
     rate(beta, &r0, SLOW)?;
 
     // The target's disk.
-    beta.sh("drbdadm detach r0")?;
+    detach(beta, "/dev/data0")?;
     alpha.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless")?;
     // By the configuration: options cannot be set before the disk has been compared.
     let slow = Resource::r0()

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use super::after::{rate, FAST};
+use super::detach::detach;
 use super::{crash, steps, Scenario, MIXED, PLAIN};
 use crate::compare;
 use crate::drbdconf::Resource;
@@ -332,7 +333,8 @@ fn part(cell: &Cell, source: &Node, target: &Node, number: usize) -> Result<()> 
             source.sh("drbdadm primary r0")?;
         }
         NewDisk => {
-            target.sh("drbdadm detach r0 && drbdadm create-md --force r0")?;
+            detach(target, "/dev/data0")?;
+            target.sh("drbdadm create-md --force r0")?;
             source.wait_drbd(1, "cs:Connected ro:Primary/Secondary ds:UpToDate/Diskless")?;
             return Ok(());
         }

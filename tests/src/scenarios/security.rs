@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::detach::detach;
 use super::{steps, Oracle, Scenario, OURS_AND_MIXED, PLAIN};
 use crate::drbdconf::Resource;
 use crate::error::{ensure, Result};
@@ -240,7 +241,8 @@ fn integrity(lab: &Lab) -> Result<()> {
     steps::bring_up_in_sync(lab, &sha1)?;
     steps::fill(alpha, "mkfs.ext4 -q", &sha1, 200)?;
     still_together(lab)?;
-    alpha.sh("umount /mnt && drbdadm detach r0")?;
+    alpha.sh("umount /mnt")?;
+    detach(alpha, "/dev/data0")?;
     alpha.wait_drbd(1, "cs:.* ds:Diskless/UpToDate")?;
     alpha.sh("mount /dev/drbd1 /mnt")?;
     steps::verify(alpha)?;
