@@ -27,8 +27,8 @@ pub mod twonode;
 mod word;
 
 pub use after::{
-    after_actions, after_full_sync_set, connection_actions, has_stop_sector, AfterFacts,
-    ConnectionActions, FullSyncStep,
+    after_actions, after_full_sync_set, connection_actions, has_stop_sector, peer_goes_at_rest,
+    AfterFacts, ConnectionActions, FullSyncStep,
 };
 pub use check::{check_conn_step, check_soft_step, check_state, check_step};
 pub use commit::{

@@ -7,8 +7,8 @@ use super::event::{Driver, Effect, Event, HelperCall, LogLine, Send};
 use super::fence::FenceRun;
 use super::volume::Volume;
 use crate::state::{
-    after_actions, commit_effects, connection_actions, flag_sources, propose, replicates,
-    AfterEffect, AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect,
+    after_actions, commit_effects, connection_actions, flag_sources, peer_goes_at_rest, propose,
+    replicates, AfterEffect, AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect,
     DeviceState, Disk, Facts, LogEvent, Mode, OnNoData, Refusal, Role, Success, Summary,
     Transition,
 };
@@ -404,6 +404,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             apv: self.apv(),
             bitmap_uuid_zero: v.needs_generation(),
             disk_exists: v.disk.is_some(),
+            peer_lacks_blocks: peer_goes_at_rest(&t.old, &t.new) && d.bits_set(vnr) > 0,
             io_error_helper: v.was_io_error
                 && d.on_io_error(vnr) == super::event::OnIoError::CallLocalIoError,
             // Said before the change: what is written for it would wait for the disk.

@@ -25,6 +25,8 @@ pub struct AfterFacts {
     pub apv: u32,
     /// The bitmap UUID is 0 now.
     pub bitmap_uuid_zero: bool,
+    /// [`peer_goes_at_rest`], and the bitmap has blocks that the peer's disk lacks.
+    pub peer_lacks_blocks: bool,
     /// The backing device still exists.
     pub disk_exists: bool,
     /// An I/O error was noted (the caller fetches and clears the mark when the disk enters
@@ -40,6 +42,17 @@ pub struct AfterFacts {
 #[must_use]
 pub const fn has_stop_sector(apv: u32) -> bool {
     apv >= 97 && apv != 100
+}
+
+/// The peer's UpToDate disk goes while nobody writes and the own disk is UpToDate. The link stays:
+/// what goes with the link may come back as it was.
+#[must_use]
+pub fn peer_goes_at_rest(old: &DeviceState, new: &DeviceState) -> bool {
+    old.pdsk == Disk::UpToDate
+        && matches!(new.pdsk, Disk::Failed | Disk::Diskless)
+        && new.disk == Disk::UpToDate
+        && new.role != Role::Primary
+        && new.peer != Role::Primary
 }
 
 /// The list under construction.
@@ -220,6 +233,17 @@ impl Actions<'_> {
                 &[AfterEffect::NewCurrentUuid, AfterEffect::SendUuids],
             );
         }
+        // Its disk has refused writes, this node was demoted before it said so. Without a new
+        // generation the copies would pass for equal when that disk is back.
+        self.on(
+            self.facts.peer_lacks_blocks && self.have_disk() && self.bitmap_uuid_zero,
+            Row::A11,
+            &[
+                AfterEffect::NewCurrentUuid,
+                AfterEffect::WriteBitmap,
+                AfterEffect::SendUuids,
+            ],
+        );
         self.on(
             only_data_here && old.peer == Role::Primary && new.peer == Role::Secondary,
             Row::A12,

@@ -105,6 +105,7 @@ impl Node {
                 summary: Summary::of(self.state.conn, [&self.state]),
                 apv: self.facts.apv,
                 bitmap_uuid_zero: self.uuids.bitmap == 0,
+                peer_lacks_blocks: false,
                 disk_exists: true,
                 io_error_helper: false,
                 force_detach: false,

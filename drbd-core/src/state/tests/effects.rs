@@ -6,9 +6,9 @@ use super::{facts, st};
 use crate::meta::MdFlags;
 use crate::state::{
     after_actions, after_full_sync_set, announces_out_of_sync, commit_effects, connection_actions,
-    flag_sources, lost_contact, propose, replicates, AfterEffect, AfterFacts, Change, CommitEffect,
-    CommitFacts, Conn, ConnectionEffect, DeviceState, Disk, FullSyncStep, Helper, LogEvent, Mode,
-    Row, Summary, Transition,
+    flag_sources, lost_contact, peer_goes_at_rest, propose, replicates, AfterEffect, AfterFacts,
+    Change, CommitEffect, CommitFacts, Conn, ConnectionEffect, DeviceState, Disk, FullSyncStep,
+    Helper, LogEvent, Mode, Row, Summary, Transition,
 };
 
 const UP: &str = "Connected P/S UpToDate/UpToDate";
@@ -238,6 +238,7 @@ fn after_facts(now: &DeviceState) -> AfterFacts {
         summary: Summary::of(now.conn, [now]),
         apv: 101,
         bitmap_uuid_zero: true,
+        peer_lacks_blocks: false,
         disk_exists: true,
         io_error_helper: false,
         force_detach: false,
@@ -458,6 +459,23 @@ fn facts_of_the_moment_decide() {
         after_with(UP, lost, |f| f.now.disk = Disk::Failed),
         [(R::A10, E::NewUuidSettled)]
     );
+    let refused = "Connected S/S UpToDate/Failed";
+    assert_eq!(
+        after("Connected S/S UpToDate/UpToDate", refused),
+        [],
+        "the copies are equal"
+    );
+    let new_generation = [
+        (R::A11, E::NewCurrentUuid),
+        (R::A11, E::WriteBitmap),
+        (R::A11, E::SendUuids),
+    ];
+    assert_eq!(
+        after_with("Connected S/S UpToDate/UpToDate", refused, |f| f
+            .peer_lacks_blocks =
+            true),
+        new_generation
+    );
     let failed = "Connected S/P Failed/UpToDate";
     let up = "Connected S/P UpToDate/UpToDate";
     let list = after_with(up, failed, |f| {
@@ -631,4 +649,29 @@ fn a_warning_is_logged_before_the_change() {
         list[..2],
         [CommitEffect::LogWarning(_), CommitEffect::LogChange]
     ));
+}
+
+#[test]
+fn a_peer_goes_at_rest_only_when_nobody_writes_and_the_link_stays() {
+    let up = "Connected S/S UpToDate/UpToDate";
+    for (old, new, at_rest) in [
+        (up, "Connected S/S UpToDate/Failed", true),
+        (up, "Connected S/S UpToDate/Diskless", true),
+        (up, "NetworkFailure S/- UpToDate/DUnknown", false),
+        (up, "Connected S/S UpToDate/Outdated", false),
+        (up, "Connected P/S UpToDate/Failed", false),
+        (up, "Connected S/P UpToDate/Failed", false),
+        (up, "Connected S/S Failed/Failed", false),
+        (
+            "Connected S/S UpToDate/Failed",
+            "Connected S/S UpToDate/Diskless",
+            false,
+        ),
+    ] {
+        assert_eq!(
+            peer_goes_at_rest(&st(old), &st(new)),
+            at_rest,
+            "{old} -> {new}"
+        );
+    }
 }

@@ -286,6 +286,7 @@ fn check_effects(t: &Transition, hash: &mut Hash) {
             summary: Summary::of(new.conn, [new]),
             apv: 101,
             bitmap_uuid_zero: true,
+            peer_lacks_blocks: false,
             disk_exists: true,
             io_error_helper: true,
             force_detach: true,
