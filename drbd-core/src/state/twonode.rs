@@ -257,6 +257,11 @@ pub fn answer(
 ) -> Result<Transition, Refusal> {
     admit(resolve_conflicts, own_request_running)?;
     let wanted = mirrored(change)?;
+    if wanted.conn.is_some_and(Conn::is_starting_sync) && old.disk == Disk::Negotiating {
+        // The peer asked before it saw this disk. What the two are to do is being found out, and a
+        // bitmap may be on its way already.
+        return Err(Refusal::InTransientState);
+    }
     let t = propose(facts, old, &wanted, Mode::Soft)?;
     if wanted.conn.is_some_and(is_sync_start) && wanted.conn != Some(t.new.conn) {
         // A disk is missing. "Nothing to do" would pass for consent.

@@ -285,6 +285,12 @@ fn the_peers_requests_are_seen_from_the_other_side() {
             conn(Conn::StartingSyncT),
             Refusal::ResyncRunning,
         ),
+        (
+            &f,
+            "Connected S/P Negotiating/UpToDate",
+            conn(Conn::StartingSyncS),
+            Refusal::InTransientState,
+        ),
     ] {
         assert_eq!(ask(f, own, change), Err(refusal), "{own} {change:?}");
     }
