@@ -557,6 +557,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if let Some(v) = self.vol(i) {
             v.was_io_error = false;
         }
+            // A resync that was about to begin was one of this disk.
+            v.starting = None;
         if t.new.disk == Disk::Failed {
             d.perform(Effect::StopResync(vnr));
             d.perform(Effect::ReleaseDisk(vnr));
