@@ -10,7 +10,7 @@ mod marks;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use drbd_core::request::policy::Policy;
 use drbd_core::request::slots::{SlotId, Subject};
-use drbd_core::request::word::{Duties, Event, Outcome};
+use drbd_core::request::word::{Duties, Event, Gone, Outcome};
 use kernel::new_mutex;
 use kernel::prelude::*;
 use kernel::str::CString;
@@ -669,9 +669,9 @@ impl Device {
     }
 
     /// The copies may differ from now on, as all requests of the volume are told. Any context.
-    pub(crate) fn requests_part(self: &Arc<Self>, own: bool) {
+    pub(crate) fn requests_part(self: &Arc<Self>, gone: Gone) {
         for (slot, _) in self.requests() {
-            self.request_event(slot, Event::CopiesPart { own });
+            self.request_event(slot, Event::CopiesPart { gone });
         }
     }
 
@@ -682,7 +682,7 @@ impl Device {
             self.mark_out_of_sync(sector, bytes);
         }
         if duties.copies_part {
-            self.requests_part(false);
+            self.requests_part(Gone::Nobody);
         }
         if duties.close_epoch {
             self.resource.close_epoch(plane.table().epoch(slot));

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 use drbd_core::peer::log::Amount;
 use drbd_core::peer::{settings, Driver, Effect, Event, OnIoError, Send, Setting};
 use drbd_core::request::policy::{Policy, PolicyFacts};
-use drbd_core::request::word::Event as Told;
+use drbd_core::request::word::{Event as Told, Gone};
 use drbd_core::state::{DeviceState, LogEvent, Role};
 use kernel::prelude::*;
 use kernel::sync::Arc;
@@ -126,10 +126,10 @@ pub(crate) fn perform(
                 LogEvent::Thaw => Told::Thawed,
             },
         ),
-        Effect::CopiesPart { vnr, own } => {
+        Effect::CopiesPart { vnr, gone } => {
             if let Some(device) = resource.device(vnr) {
-                device.copies_part(own);
-                device.requests_part(own);
+                device.copies_part(gone == Gone::OwnDisk);
+                device.requests_part(gone);
             }
         }
         Effect::WriteSuperblock { vnr, primary } => {

@@ -3,6 +3,7 @@
 
 use super::volume::{DiskData, Side};
 use crate::meta::Room;
+use crate::request::word::Gone;
 use crate::state::{Change, Conn, DeviceState, LogEvent};
 use crate::uuid::{self, UuidSet};
 use crate::wire::{Agreed, Sizes, Uuids};
@@ -333,8 +334,8 @@ pub enum Effect {
     CopiesPart {
         /// The volume.
         vnr: u16,
-        /// The own disk has gone.
-        own: bool,
+        /// Who is left behind.
+        gone: Gone,
     },
     /// Write the superblock of the volume, durably ([`super::volume::DiskData::to_write`]).
     WriteSuperblock {

@@ -6,6 +6,7 @@ use super::cluster::{ConnRequest, Request};
 use super::event::{Driver, Effect, Event, HelperCall, LogLine, Send};
 use super::fence::FenceRun;
 use super::volume::Volume;
+use crate::request::word::Gone;
 use crate::state::{
     after_actions, commit_effects, connection_actions, flag_sources, peer_goes_at_rest, propose,
     replicates, AfterEffect, AfterFacts, Change, CommitEffect, CommitFacts, Conn, ConnectionEffect,
@@ -403,8 +404,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             summary: self.summary(),
             apv: self.apv(),
             bitmap_uuid_zero: v.needs_generation(),
-            disk_exists: v.disk.is_some(),
             peer_lacks_blocks: peer_goes_at_rest(&t.old, &t.new) && d.bits_set(vnr) > 0,
+            disk_exists: v.disk.is_some(),
             io_error_helper: v.was_io_error
                 && d.on_io_error(vnr) == super::event::OnIoError::CallLocalIoError,
             // Said before the change: what is written for it would wait for the disk.
@@ -437,8 +438,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             new: t.new,
         });
         self.suspension_changed(i, t, d);
-        if let Some(own) = copies_part(&t.old, &t.new) {
-            d.perform(Effect::CopiesPart { vnr, own });
+        if let Some(gone) = copies_part(&t.old, &t.new) {
+            d.perform(Effect::CopiesPart { vnr, gone });
         }
         for action in actions.iter() {
             self.after_effect(i, vnr, t, action.effect, d);
@@ -556,9 +557,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
     fn release_disk(&mut self, i: usize, vnr: u16, t: &Transition, d: &mut dyn Driver) {
         if let Some(v) = self.vol(i) {
             v.was_io_error = false;
-        }
             // A resync that was about to begin was one of this disk.
             v.starting = None;
+        }
         if t.new.disk == Disk::Failed {
             d.perform(Effect::StopResync(vnr));
             d.perform(Effect::ReleaseDisk(vnr));
@@ -754,18 +755,21 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
 }
 
 /// From here on the two copies may differ, and what was under way before does not make them equal.
-/// A disk goes (`Some(true)`: the own one), this node stops sending its writes, or it begins to
-/// catch up on those that the peer did not send.
-fn copies_part(old: &DeviceState, new: &DeviceState) -> Option<bool> {
+/// A disk goes, this node stops sending its writes, or it begins to catch up on those that the peer
+/// did not send.
+fn copies_part(old: &DeviceState, new: &DeviceState) -> Option<Gone> {
     let goes = |old: Disk, new: Disk| old >= Disk::Inconsistent && new < Disk::Inconsistent;
     let syncs = |s: &DeviceState| s.conn.is_sync_target();
     if goes(old.disk, new.disk) {
-        Some(true)
-    } else if goes(old.pdsk, new.pdsk)
-        || (replicates(old) && !replicates(new))
-        || (!syncs(old) && syncs(new))
-    {
-        Some(false)
+        Some(Gone::OwnDisk)
+    } else if goes(old.pdsk, new.pdsk) || (replicates(old) && !replicates(new)) {
+        Some(if new.disk == Disk::UpToDate {
+            Gone::Peer
+        } else {
+            Gone::Nobody
+        })
+    } else if !syncs(old) && syncs(new) {
+        Some(Gone::Nobody)
     } else {
         None
     }

@@ -206,9 +206,38 @@ fn what_a_disk_has_failed_parts_the_copies() {
     // Nor does the older one itself clear anything then.
     let sis = Event::WriteAck { in_sync: true };
     let (w, _) = run(c, &[Event::Submitted, OK, Event::HandedToSocket, sis]);
-    let parted = Event::CopiesPart { own: false };
+    let parted = Event::CopiesPart { gone: Gone::Nobody };
     let (_, d) = run(w, &[parted, Event::BarrierAck]);
     assert!(d[0].destroy && !d[0].set_in_sync);
+}
+
+/// The link goes, and before it is closed the own disk fails what the peer has: who were told that
+/// it is done would miss it on the disk that goes on.
+#[test]
+fn a_peer_that_is_left_behind_answers_for_nothing() {
+    let acked = [Event::Submitted, Event::HandedToSocket, WRITE_ACK];
+    let (w, _) = run(replicated(Replication::C), &acked);
+    let failed = Event::Local { ok: false };
+    let end = |gone: Gone, local: Event| {
+        let (_, d) = run(w, &[Event::CopiesPart { gone }, local]);
+        (d[0].complete, d[0].set_out_of_sync)
+    };
+    assert_eq!(end(Gone::Peer, failed), (Some(Outcome::Error), true));
+    assert_eq!(end(Gone::Peer, OK), (Some(Outcome::Success), false));
+    assert_eq!(end(Gone::OwnDisk, failed), (Some(Outcome::Success), true));
+    assert_eq!(end(Gone::Nobody, failed), (Some(Outcome::Success), true));
+    // A read is not a copy: what has arrived is good.
+    let gone = Event::CopiesPart { gone: Gone::Peer };
+    let (_, d) = run(
+        ReqWord::remote_read(),
+        &[
+            Event::Submitted,
+            Event::HandedToSocket,
+            gone,
+            Event::DataReceived,
+        ],
+    );
+    assert_eq!(d[0].complete, Some(Outcome::Success));
 }
 
 /// A resync may bring it before its epoch is acknowledged, or before the link goes: marked again

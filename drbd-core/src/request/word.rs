@@ -70,6 +70,9 @@ bits! {
     /// What the local disk has does not count as an answer: it was not UpToDate when the write was
     /// admitted, or it has gone.
     WEAK_LOCAL = 26;
+    /// What the peer has of this write does not count as an answer: it has gone, and the own disk
+    /// is a generation ahead.
+    WEAK_NET = 27;
 }
 
 /// The protocol letter that was in force when a write was admitted.
@@ -109,6 +112,18 @@ pub enum Remote {
     Flush,
 }
 
+/// Which copy is left behind when they part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// None: both may be told what is missing.
+    Nobody,
+    /// The own disk has gone. What it has does not count as an answer any more.
+    OwnDisk,
+    /// The link or the peer's disk has gone, and the own disk is UpToDate: it goes on in a
+    /// generation of its own. What the peer has does not count any more.
+    Peer,
+}
+
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -145,10 +160,10 @@ pub enum Event {
     LocalFailed,
     /// A link or a disk is back while I/O is suspended: what has no good copy yet is made again.
     Retry,
-    /// The copies may differ from now on: a disk has gone.
+    /// The copies may differ from now on.
     CopiesPart {
-        /// The own disk has gone.
-        own: bool,
+        /// Who is left behind.
+        gone: Gone,
     },
 }
 
@@ -174,8 +189,8 @@ pub struct Duties {
     /// Mark the request's range out of sync: it is on one disk at most. Before `complete`.
     pub set_out_of_sync: bool,
     /// It is marked because a disk has failed it: from here on the copies may differ, and
-    /// [`Event::CopiesPart`] (not `own`) happens to all requests of the volume. An older write to
-    /// the same blocks would clear the mark when its barrier ack comes.
+    /// [`Event::CopiesPart`] ([`Gone::Nobody`]) happens to all requests of the volume. An older
+    /// write to the same blocks would clear the mark when its barrier ack comes.
     pub copies_part: bool,
     /// Close the epoch of the request if it is still open: dependent writes come later.
     pub close_epoch: bool,
@@ -372,7 +387,14 @@ impl ReqWord {
             Event::Thawed => w &= !FROZEN,
             Event::LocalFailed => w |= LOCAL_ERROR,
             Event::Retry => w = retried(w),
-            Event::CopiesPart { own } => w |= PARTED | if own { WEAK_LOCAL } else { 0 },
+            Event::CopiesPart { gone } => {
+                w |= PARTED
+                    | match gone {
+                        Gone::OwnDisk => WEAK_LOCAL,
+                        Gone::Peer if w & WRITE != 0 => WEAK_NET,
+                        Gone::Peer | Gone::Nobody => 0,
+                    };
+            }
         }
         let thaws = matches!(event, Event::Thawed | Event::ConnectionLost);
         if frozen && !thaws && w & COMPLETED == 0 {
@@ -508,7 +530,7 @@ fn settle(mut w: u32, before: u32, event: Event) -> (ReqWord, Duties) {
 
 /// Whether somebody has it who counts.
 fn has_good_copy(w: u32) -> bool {
-    w & NET_OK != 0 || (w & LOCAL_OK != 0 && w & WEAK_LOCAL == 0)
+    (w & NET_OK != 0 && w & WEAK_NET == 0) || (w & LOCAL_OK != 0 && w & WEAK_LOCAL == 0)
 }
 
 /// Whether the write is known to be on one disk at most.

@@ -9,6 +9,7 @@ use crate::peer::event::{
 };
 use crate::peer::volume::{DiskData, Side};
 use crate::peer::NetSettings;
+use crate::request::word::Gone;
 use crate::state::fence::Fenced;
 use crate::state::{
     Change, ChangeWords, Conn, DeviceState, Disk, Fencing, Helper, LogEvent, OnNoData, Warning,
@@ -87,6 +88,7 @@ by_variant! {
     HelperCall {
         0 BeforeResync(side), 1 AfterResyncTarget, 2 FencePeer, 3 Notice(helper), 4 UnfencePeer,
     }
+    Gone { 0 Nobody, 1 OwnDisk, 2 Peer }
     LogEvent {
         0 Resend, 1 RestartFrozenDiskIo, 3 ConnectionLostWhilePending, 4 Thaw,
     }
@@ -150,7 +152,7 @@ by_variant! {
         13 StartVerify { vnr, side }, 14 StopVerify(vnr), 15 StartReceiver, 16 CloseLink,
         17 DropNetConfig, 18 ReleaseDisk(vnr), 19 DestroyDisk(vnr), 20 Help { vnr, helper },
         21 SetReadOnly { vnr, read_only }, 22 AdminDone(code), 23 Log(vnr, line),
-        24 ReviewDependents, 25 Drain(vnr), 26 CopiesPart { vnr, own }, 27 AbandonDisk(vnr),
+        24 ReviewDependents, 25 Drain(vnr), 26 CopiesPart { vnr, gone }, 27 AbandonDisk(vnr),
         28 MoveMetadata(vnr), 29 SetLimits(vnr),
     }
     LogLine {

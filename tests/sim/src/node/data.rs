@@ -14,7 +14,7 @@ use drbd_core::peer::{DiskErrorKind, Event as Fed};
 use drbd_core::request::policy::{Policy, ReadRoute, WriteRoute};
 use drbd_core::request::range::Work;
 use drbd_core::request::slots::{SlotId, Subject};
-use drbd_core::request::word::{Duties, Event, Outcome, Remote, Replication, ReqWord};
+use drbd_core::request::word::{Duties, Event, Gone, Outcome, Remote, Replication, ReqWord};
 use drbd_core::state::Conn;
 use drbd_core::wire::{AckWanted, WriteFlags, WriteOp};
 
@@ -498,7 +498,7 @@ impl Node {
             self.mark_out_of_sync(vol, sector, bytes);
         }
         if d.copies_part {
-            self.copies_part(vol, false, s);
+            self.copies_part(vol, Gone::Nobody, s);
         }
         if d.close_epoch && !s.bug(Bug::EpochNotClosed) {
             let epoch = self.plane.table().epoch(slot);

@@ -9,7 +9,7 @@ use crate::shared::{Actor, Shared, What, HELPERS};
 use drbd_core::config::words::Protocol;
 use drbd_core::peer::{Effect, Event, HelperCall, LogLine, Send, Setting};
 use drbd_core::request::policy::{Policy, PolicyFacts};
-use drbd_core::request::word::{Event as Told, Replication};
+use drbd_core::request::word::{Event as Told, Gone, Replication};
 use drbd_core::state::{DeviceState, LogEvent};
 use drbd_core::uuid::RefusalReason;
 use std::rc::Rc;
@@ -41,10 +41,10 @@ pub(crate) enum Step {
 
 impl Node {
     /// The copies have parted, for all requests of a volume.
-    pub(crate) fn copies_part(&mut self, vnr: u16, own: bool, s: &mut Shared) {
+    pub(crate) fn copies_part(&mut self, vnr: u16, gone: Gone, s: &mut Shared) {
         let all: Vec<_> = self.plane.requests_of(vnr).collect();
         for slot in all {
-            self.request_event(slot, Told::CopiesPart { own }, s);
+            self.request_event(slot, Told::CopiesPart { gone }, s);
         }
     }
 
@@ -85,13 +85,13 @@ impl Node {
                 };
                 self.each_request(told, s);
             }
-            Effect::CopiesPart { vnr, own } => {
+            Effect::CopiesPart { vnr, gone } => {
                 self.device(vnr).era.parted += 1;
-                if own {
+                if gone == Gone::OwnDisk {
                     self.device(vnr).era.disk += 1;
                     self.fail_held(vnr, s);
                 }
-                self.copies_part(vnr, own, s);
+                self.copies_part(vnr, gone, s);
             }
             Effect::WriteSuperblock { vnr, primary } => {
                 self.begin(vnr, [Step::TellFailure, Step::Superblock { primary }]);
