@@ -148,12 +148,15 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let random = d.random();
         // The disk may have become UpToDate by itself while the force was asked about.
         let forced = forced && self.peek(i).is_some_and(|v| v.raised);
+        let mut begun = false;
         if let Some(v) = self.vol(i) {
             let vnr = v.vnr;
             if forced {
                 d.perform(Effect::Log(vnr, LogLine::ForcedUpToDate));
             }
-            if let Some(mut u) = v.uuids().filter(|_| s.disk.is_attached()) {
+            if !s.disk.is_attached() {
+                v.promoted_without_disk();
+            } else if let Some(mut u) = v.uuids() {
                 if s.conn < Conn::Connected && core::mem::take(&mut v.target_unaware) {
                     u.clear_bitmap();
                 }
@@ -164,6 +167,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 if let Some(lost) = lost {
                     d.perform(Effect::Log(vnr, LogLine::LostBitmapUuid(lost)));
                 }
+                begun = fresh;
                 if fresh {
                     d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::NewCurrent, u)));
                 }
@@ -171,7 +175,9 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         }
         self.sync_metadata(i, d);
         if s.conn >= Conn::WFReportParams {
-            if forced {
+            // A peer without a disk is shown this generation from now on: should the link go while
+            // it attaches one, it has to know that this is not the one on its disk.
+            if forced || (begun && s.pdsk == Disk::Diskless) {
                 self.send_uuids(i, UuidFlags::NONE, d);
             }
             self.send_state(i, d);

@@ -3,7 +3,7 @@
 
 use crate::meta::{Magic, MdFlags, Room, Superblock};
 pub use crate::state::resync::Side;
-use crate::state::{DeviceState, Disk, Facts, Fencing, Negotiating, Role, Transition};
+use crate::state::{Conn, DeviceState, Disk, Facts, Fencing, Negotiating, Role, Transition};
 use crate::uuid::{same, UuidSet};
 use crate::wire::Uuids;
 
@@ -257,14 +257,29 @@ impl Volume {
         }
     }
 
-    /// The own disk is gone: from now on applications see the peer's data. Its P_UUIDS may have
-    /// come while the disk was still there.
+    /// The own disk is gone, or the peer's data comes in reach of a node without one: from now on
+    /// applications see the peer's data. Its P_UUIDS have come before.
     pub(super) fn expose_the_peers_data(&mut self, t: &Transition) {
-        let gone = t.old.disk >= Disk::Inconsistent && t.new.disk < Disk::Inconsistent;
-        if let (true, Disk::UpToDate, Some(peer)) = (gone, t.new.pdsk, self.peer.uuids) {
+        let (true, Disk::UpToDate, Some(peer)) =
+            (t.new.disk < Disk::Inconsistent, t.new.pdsk, self.peer.uuids)
+        else {
+            return;
+        };
+        if t.old.disk >= Disk::Inconsistent {
             let own = self.uuids().map_or(0, |own| own.current);
             self.exposed = peer.current;
             self.unnamed = t.new.role == Role::Primary && same(own, peer.current);
+        } else if t.old.pdsk != Disk::UpToDate && t.new.role == Role::Secondary {
+            self.exposed = peer.current;
+        }
+    }
+
+    /// A promotion without a disk. If the peer's data is in a generation that others may have, the
+    /// peer begins one of its own: should the link go first, that is the one to find again.
+    pub(super) fn promoted_without_disk(&mut self) {
+        let in_reach = self.state.conn >= Conn::Connected && self.state.pdsk == Disk::UpToDate;
+        if let (true, Some(peer)) = (in_reach, self.peer.uuids) {
+            self.unnamed = same(self.exposed, peer.current) && peer.bitmap == 0;
         }
     }
 

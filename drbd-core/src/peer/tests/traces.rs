@@ -6,7 +6,7 @@ extern crate std;
 use super::super::*;
 use super::pair::data::Block;
 use super::pair::Pair;
-use crate::state::{Conn, Disk, Refusal};
+use crate::state::{Conn, Disk, Refusal, Role};
 use std::vec::Vec;
 
 const SECTORS: u64 = 8 * 40;
@@ -232,6 +232,93 @@ fn t8_a_disk_error_of_the_primary_detaches_and_the_peer_serves() {
         assert_ne!(peer.bitmap, 0, "the peer has the only data now");
         assert_eq!(p.n[0].r.volumes[0].exposed & !1, peer.current & !1);
     }
+}
+
+const PROMOTE: Command = Command::Primary {
+    vnr: 0,
+    force: false,
+};
+
+const DETACH: Command = Command::Detach {
+    vnr: 0,
+    force: false,
+};
+
+/// The peer's data has gone on without this node, which has exposed an older generation: what it
+/// exposes now it must find again.
+#[test]
+fn a_promotion_without_a_disk_exposes_the_peers_data() {
+    for seed in 0..20 {
+        let mut p = mirror(seed);
+        p.n[0].feed(Event::DiskError {
+            vnr: 0,
+            kind: DiskErrorKind::Write,
+        });
+        p.settle();
+        assert_eq!(p.n[0].admin(Command::Secondary(0)), Some(1));
+        p.settle();
+        p.n[1].admin(Command::Disconnect { force: false });
+        p.settle();
+        p.n[1].admin(Command::NewCurrentUuid {
+            vnr: 0,
+            clear_bitmap: false,
+        });
+        p.n[1].connect(false);
+        p.link_up();
+        p.settle();
+        let peer = p.n[1].r.volumes[0].uuids().unwrap();
+        p.n[0].admin(PROMOTE);
+        p.settle();
+        assert_eq!(p.n[0].w.answers.last(), Some(&1));
+        assert_eq!(p.n[0].r.volumes[0].exposed & !1, peer.current & !1);
+        p.cut();
+        p.link_up();
+        p.settle();
+        assert_eq!(
+            p.n[0].show(),
+            "Connected Primary/Secondary Diskless/UpToDate"
+        );
+    }
+}
+
+/// A peer without a disk is told which generation it is shown, or it would take its own disk for
+/// that one when the link goes in the middle of an attach.
+#[test]
+fn a_promotion_names_its_generation_to_a_peer_without_a_disk() {
+    let mut p = mirror(1);
+    assert_eq!(p.n[0].admin(Command::Secondary(0)), Some(1));
+    p.settle();
+    p.n[1].admin(DETACH);
+    p.settle();
+    p.n[0].admin(PROMOTE);
+    p.settle();
+    let current = p.n[0].r.volumes[0].uuids().unwrap().current;
+    assert_eq!(p.n[1].r.volumes[0].exposed & !1, current & !1);
+}
+
+/// The link goes when the peer has agreed, and before it has named the generation that it begins.
+#[test]
+fn a_promotion_without_a_disk_may_miss_the_peers_new_generation() {
+    let mut missed = 0;
+    for seed in 0..100 {
+        let mut p = mirror(seed);
+        assert_eq!(p.n[0].admin(Command::Secondary(0)), Some(1));
+        p.settle();
+        p.n[0].admin(DETACH);
+        p.settle();
+        p.n[0].admin(PROMOTE);
+        while p.n[0].r.volumes[0].state.role != Role::Primary && p.step() {}
+        let named = p.n[1].r.volumes[0].uuids().unwrap().current;
+        missed += u32::from(p.n[0].r.volumes[0].exposed & !1 != named & !1);
+        p.cut();
+        p.link_up();
+        p.settle();
+        assert_eq!(
+            p.n[0].show(),
+            "Connected Primary/Secondary Diskless/UpToDate"
+        );
+    }
+    assert_ne!(missed, 0);
 }
 
 #[test]
