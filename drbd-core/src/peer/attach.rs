@@ -177,6 +177,25 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if state.disk > Disk::Failed {
             let _ = self.change(i, Change::disk(Disk::Failed), Mode::Hard, d);
         }
+        let left_behind = state.role == Role::Primary
+            && state.disk == Disk::UpToDate
+            && state.pdsk == Disk::UpToDate;
+        if left_behind && kind != DiskErrorKind::Hang {
+            self.is_left_behind(i, d);
+        }
+    }
+
+    /// The disk of a Primary has failed, and the peer serves on. Until that begins a generation of
+    /// its own the superblocks are those of two equal disks, of which this one was Primary: if both
+    /// nodes lost their power now, this disk would be the source of the next resync. So it says
+    /// that it is none before any request is answered without it.
+    fn is_left_behind(&mut self, i: usize, d: &mut dyn Driver) {
+        if let Some(disk) = self.vol(i).and_then(|v| v.disk.as_mut()) {
+            let flags = &mut disk.superblock.flags;
+            *flags = flags.without(MdFlags::CONSISTENT);
+            disk.dirty = true;
+        }
+        self.sync_metadata(i, d);
     }
 
     /// Nobody uses the failed disk any more.

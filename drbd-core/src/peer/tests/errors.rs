@@ -29,6 +29,35 @@ fn fail(p: &mut Pair, i: usize, kind: DiskErrorKind) {
     p.settle();
 }
 
+/// Both nodes lose their power before the peer has begun a generation for what it serves alone: the
+/// failed disk must not be the crashed Primary that everybody syncs from.
+#[test]
+fn a_failed_disk_of_a_primary_says_that_it_is_left_behind() {
+    use DiskErrorKind::{Hang, Read, Write};
+    for (kind, disk) in [
+        (Read, "Inconsistent"),
+        (Write, "Inconsistent"),
+        (Hang, "UpToDate"),
+    ] {
+        let mut p = mirror(1, OnIoError::Detach);
+        p.n[0].feed(Event::DiskError { vnr: 0, kind });
+        p.crash(0);
+        p.crash(1);
+        for n in &mut p.n {
+            n.attach(0, SECTORS);
+        }
+        p.settle();
+        assert_eq!(
+            p.n[0].show(),
+            std::format!("StandAlone Secondary/Unknown {disk}/DUnknown")
+        );
+        assert_eq!(
+            p.n[1].show(),
+            "StandAlone Secondary/Unknown UpToDate/DUnknown"
+        );
+    }
+}
+
 #[test]
 fn pass_on_keeps_the_disk_and_the_peer_has_the_block() {
     for seed in 0..20 {
