@@ -162,6 +162,7 @@ impl Answers<'_> {
                     AckKind::RsWrite
                 };
                 self.ack(kind, &bio)?;
+                crate::resync::written(&device);
                 device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
                 Ok(())
             }

@@ -677,7 +677,7 @@ impl Receiver<'_> {
     fn resync_reply(&mut self, vnr: u16, reply: DataReply, buffer: &mut ReadAhead) -> Handled {
         let device = self.device(vnr)?;
         self.check(&device, &reply.range)?;
-        let Some(wanted) = crate::resync::arrived(&device, &reply.range) else {
+        let Some(wanted) = crate::resync::arrived_to_write(&device, &reply.range) else {
             return Err(PROTOCOL_ERROR);
         };
         device

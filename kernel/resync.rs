@@ -48,6 +48,8 @@ pub(crate) struct State {
     allowed: u32,
     /// What was asked for and has not come.
     wanted: KVec<Wanted>,
+    /// Blocks that have come and are not written yet, or not acknowledged.
+    writing: u32,
     /// Blocks that failed since the machine was told last.
     failed: u32,
     /// Blocks may be asked about: this node is target of a resync, or VerifyS.
@@ -70,6 +72,7 @@ impl State {
             due_ms: 0,
             allowed: 0,
             wanted: KVec::with_capacity(OPEN_MAX, GFP_KERNEL)?,
+            writing: 0,
             failed: 0,
             open: false,
             verify: false,
@@ -129,6 +132,7 @@ pub(crate) fn close(device: &Arc<Device>) {
     let asked = core::mem::take(&mut state.open);
     device.asks.store(false, Ordering::Release);
     state.scan = None;
+    state.writing = 0;
     while let Some(wanted) = state.wanted.pop() {
         drop(state);
         device.release_range(wanted.tickets);
@@ -331,18 +335,29 @@ fn step(
     Ok(())
 }
 
-/// Requests that have not been answered.
+/// Requests that have not been answered, and answers that are not written.
 pub(crate) fn open_requests(device: &Device) -> u32 {
-    device.resync.lock().wanted.len() as u32
+    let state = device.resync.lock();
+    (state.wanted.len() as u32).saturating_add(state.writing)
 }
 
 /// A reply has come: gives the tickets of its range, if it was asked for.
 pub(crate) fn arrived(device: &Arc<Device>, range: &BlockRange) -> Option<Tickets> {
+    take(device, range, false)
+}
+
+/// As [`arrived`], for a block that is written now; [`written`] is to follow.
+pub(crate) fn arrived_to_write(device: &Arc<Device>, range: &BlockRange) -> Option<Tickets> {
+    take(device, range, true)
+}
+
+fn take(device: &Arc<Device>, range: &BlockRange, to_write: bool) -> Option<Tickets> {
     let mut state = device.resync.lock();
     let at = state.wanted.iter().position(|w| w.range == *range)?;
     let wanted = state.wanted.remove(at).ok()?;
     state.controller.arrived(range.sectors());
-    let last = state.wanted.is_empty();
+    state.writing = state.writing.saturating_add(u32::from(to_write));
+    let last = state.wanted.is_empty() && state.writing == 0;
     drop(state);
     let _ = device.counters.resync_answered();
     if last {
@@ -350,6 +365,17 @@ pub(crate) fn arrived(device: &Arc<Device>, range: &BlockRange) -> Option<Ticket
         device.resource.resync_moved(device.vnr);
     }
     Some(wanted.tickets)
+}
+
+/// A block of the resync is written, or could not be, and the source is told.
+pub(crate) fn written(device: &Arc<Device>) {
+    let mut state = device.resync.lock();
+    state.writing = state.writing.saturating_sub(1);
+    let last = state.wanted.is_empty() && state.writing == 0;
+    drop(state);
+    if last {
+        device.resource.resync_moved(device.vnr);
+    }
 }
 
 /// The source cannot or will not send a block: `true` if it was asked for.

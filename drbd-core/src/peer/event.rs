@@ -601,7 +601,8 @@ pub trait Driver {
     fn open_requests(&self, vnr: u16) -> u32;
     /// How many bits are set in the volume's bitmap.
     fn bits_set(&self, vnr: u16) -> u64;
-    /// How many blocks this node has asked for, as target of a resync, that have not been answered.
+    /// How many blocks this node has asked for, as target of a resync, that have not been answered,
+    /// or are not written yet: the source takes no ack for a block after the end.
     fn resync_requests(&self, _vnr: u16) -> u32 {
         0
     }

@@ -251,7 +251,8 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
             }
             return;
         }
-        // A block may have come in sync by a write while it was asked for: its answer will come.
+        // A block may have come in sync by a write while it was asked for: its answer will come,
+        // and will be acknowledged.
         if v.state.conn == Conn::SyncTarget && d.resync_requests(v.vnr) > 0 {
             return;
         }

@@ -444,6 +444,9 @@ impl Node {
             };
             self.put_ack(out, ack, agreed);
         }
+        if matches!(peer_io.purpose, Purpose::ResyncWrite) {
+            self.resync_written(vol, s);
+        }
         self.drop_io(io, s);
         if let (Purpose::Write { epoch, .. }, Some(link)) = (peer_io.purpose, &mut self.link) {
             link.epochs.done(epoch);

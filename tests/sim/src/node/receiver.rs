@@ -443,7 +443,7 @@ impl Node {
         bulk: Vec<u64>,
         s: &mut Shared,
     ) -> Handled {
-        let Some(wanted) = self.resync_arrived(vol, &reply.range, s) else {
+        let Some(wanted) = self.resync_arrived_to_write(vol, &reply.range, s) else {
             return Err(Conn::ProtocolError);
         };
         let io = self.object(

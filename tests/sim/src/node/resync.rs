@@ -28,6 +28,8 @@ pub(crate) struct State {
     controller: Controller,
     due_ms: u64,
     wanted: Vec<Wanted>,
+    /// Blocks that have come and are not written yet.
+    writing: u32,
     failed: u32,
 }
 
@@ -38,6 +40,7 @@ impl State {
             controller: Controller::new(),
             due_ms: 0,
             wanted: Vec::new(),
+            writing: 0,
             failed: 0,
         }
     }
@@ -48,7 +51,7 @@ impl State {
     }
 
     pub(crate) fn open_requests(&self) -> u32 {
-        self.wanted.len() as u32
+        self.wanted.len() as u32 + self.writing
     }
 }
 
@@ -70,6 +73,7 @@ impl Node {
     pub(crate) fn stop_resync(&mut self, vol: u16, s: &mut Shared) {
         let state = &mut self.device(vol).resync;
         state.scan = None;
+        state.writing = 0;
         state.failed = 0;
         for wanted in std::mem::take(&mut state.wanted) {
             self.release_range(vol, wanted.tickets, s);
@@ -173,12 +177,36 @@ impl Node {
         let at = state.wanted.iter().position(|w| w.range == *range)?;
         let wanted = state.wanted.remove(at);
         state.controller.arrived(range.sectors());
-        if state.wanted.is_empty() {
+        if state.open_requests() == 0 {
             // The machine may have waited for this one.
             self.resync_moved(vol, s);
         }
         self.resync_answered(vol);
         Some(wanted.tickets)
+    }
+
+    /// As [`Node::resync_arrived`], for a block that is written now.
+    pub(crate) fn resync_arrived_to_write(
+        &mut self,
+        vol: u16,
+        range: &BlockRange,
+        s: &mut Shared,
+    ) -> Option<Tickets> {
+        self.device(vol).resync.writing += 1;
+        let tickets = self.resync_arrived(vol, range, s);
+        if tickets.is_none() {
+            self.resync_written(vol, s);
+        }
+        tickets
+    }
+
+    /// A block of the resync is written, or could not be, and the source is told.
+    pub(crate) fn resync_written(&mut self, vol: u16, s: &mut Shared) {
+        let state = &mut self.device(vol).resync;
+        state.writing = state.writing.saturating_sub(1);
+        if state.open_requests() == 0 {
+            self.resync_moved(vol, s);
+        }
     }
 
     /// A request or reply of the resync has its answer; `false` if none was open.
