@@ -363,11 +363,16 @@ impl<'a> Sender<'a> {
             },
             _ => bio,
         };
+        let device = bio.device.clone();
+        if !matches!(bio.purpose, Purpose::Read) && !bio.is_of_this_era() {
+            // For a resync that has ended with the target's disk: a later one has not asked for it.
+            device.counters.unacked.fetch_sub(1, Ordering::Relaxed);
+            return Ok(());
+        }
         let reply = DataReply {
             range: range(bio.sector, bio.bytes)?,
             block_id: bio.block_id,
         };
-        let device = bio.device.clone();
         if bio.has_failed() {
             // The negative answer goes out on the other socket.
             let _ = self.link.done.push(bio);

@@ -251,6 +251,12 @@ impl Node {
         let Some(peer_io) = link.ios.get(&io) else {
             return;
         };
+        let era = self.devices[usize::from(peer_io.vol)].era;
+        if matches!(peer_io.purpose, Purpose::ResyncRead) && peer_io.era != era {
+            // For a resync that has ended with the target's disk.
+            self.drop_io(io, s);
+            return;
+        }
         if peer_io.failed {
             link.done.push_back(io);
             self.wake(Actor::Answers, s);
