@@ -291,7 +291,7 @@ impl World {
             *primary |= s.disks[node][vol].has_flag(MdFlags::PRIMARY_IND);
         }
         self.forgive(node, &was_primary);
-        check::pair::forgive_old_source(node, &was_primary, &mut self.s);
+        check::pair::forgive_old_source(&self.nodes, node, &was_primary, &mut self.s);
         let s = &mut self.s;
         // What the dead node had sent may still be on its way; what is sent to it gets lost.
         let Some(link) = s.net.link.as_mut() else {
@@ -488,7 +488,13 @@ impl World {
                     && (rival.r.volumes.iter().any(primary)
                         || rival.admin.running.iter().any(promotes)
                         || rival.admin.queue.iter().any(promotes));
-                if rivals || !self.has_all(node) {
+                // Who has no disk goes on with the peer's.
+                let uses = |vol| match self.state(node, vol).disk {
+                    disk if rival.up && disk < Disk::Inconsistent => other,
+                    _ => node,
+                };
+                let mut volumes = 0..self.s.setup.volumes;
+                if rivals || !volumes.all(|vol| self.has(uses(vol), vol)) {
                     return None;
                 }
                 Command::Primary {
@@ -669,10 +675,13 @@ impl World {
                 return;
             }
             // A split brain is resolved by hand, at the cost of the copy that has less. Of volumes
-            // that have none nobody loses anything.
+            // that have none nobody loses anything, if the node that goes on has the rest as well.
             let has = |node| self.split_volumes().all(|vol| self.has(node, vol));
+            let all = |node| (0..self.s.setup.volumes).all(|vol| self.has(node, vol));
             let victim = look > 4 && look % 4 == 0 && !has(node) && has(1 - node);
-            let victim = victim || (look > 12 && look % 8 == 0 && node == 0 && has(1));
+            let less = usize::from(all(0) && !all(1));
+            let either = look > 12 && look % 8 == 0 && node == less && has(1 - less);
+            let victim = victim || either;
             if victim {
                 self.s.count("discard-my-data");
                 self.demote_all(node);
@@ -697,11 +706,6 @@ impl World {
         let volumes = 0..self.s.setup.volumes;
         let any = volumes.clone().any(split);
         volumes.filter(move |vol| !any || split(*vol))
-    }
-
-    /// The node has all that was acknowledged.
-    fn has_all(&self, node: usize) -> bool {
-        (0..self.s.setup.volumes).all(|vol| self.has(node, vol))
     }
 
     /// The node has all of a volume that was acknowledged.

@@ -90,10 +90,10 @@ pub(crate) fn completes(node: &Node, slot: SlotId, event: Event, duties: &Duties
     }
 }
 
-/// The peer has kept what it took over the node's link: its power was not cut since that began.
-fn peer_lives(node: &Node, s: &Shared) -> bool {
+/// The peer's power was cut since the node's link began: it may not have kept what it took.
+fn peer_was_cut(node: &Node, s: &Shared) -> bool {
     let after = s.last_link[1 - node.id];
-    s.up[1 - node.id] && node.link.as_ref().is_some_and(|end| end.id > after)
+    !s.up[1 - node.id] || node.link.as_ref().is_some_and(|end| end.id <= after)
 }
 
 /// A write is answered: the copies that it promises have to be there.
@@ -117,13 +117,14 @@ pub(crate) fn copies(node: &Node, slot: SlotId, ok: bool, s: &mut Shared) {
     let (own, other) = (has(node.id), has(1 - node.id));
     let (id, policy) = (node.id, node.devices[vol].policy);
     if s.setup.protocol == Protocol::C {
-        if !own && !other && s.up[1 - node.id] {
+        if !own && !other && !peer_was_cut(node, s) {
             s.fail("I13", || {
                 format!("node {id}: version {version} is on no disk")
             });
         }
         // Still tracked: the peer said that it has it.
-        if replicated && policy.write == WriteRoute::Replicate && peer_lives(node, s) && !other {
+        let linked = node.link.is_some() && !peer_was_cut(node, s);
+        if replicated && policy.write == WriteRoute::Replicate && linked && !other {
             let set = node.devices[vol].bits.as_ref();
             let set = set.is_some_and(|b| b.count(subject.sector, subject.bytes) > 0);
             if !set {

@@ -195,20 +195,29 @@ fn forgive_lost_disks(nodes: &[Node; 2], s: &mut Shared) {
     }
 }
 
-/// Open fault, protocols A and B: a Primary that was the target of a resync has finished it and has
-/// lost its power before the source has heard so. The comparison of generations makes the source
-/// the source again, and what it has not got is lost.
-pub(crate) fn forgive_old_source(node: usize, was_primary: &[bool], s: &mut Shared) {
-    if s.setup.protocol == Protocol::C {
-        return;
-    }
+/// Open fault: a Primary that was the target of a resync has finished it and has lost its power
+/// before the source has heard so. The comparison of generations makes the source the source again,
+/// and what it has not got is lost: with protocols A and B, and when its own power went before.
+///
+/// With protocols A and B also: the other one has agreed to the detach of the Primary's disk and
+/// has begun a generation for it, which the Primary has not lived to hear of.
+pub(crate) fn forgive_old_source(
+    nodes: &[Node; 2],
+    node: usize,
+    was_primary: &[bool],
+    s: &mut Shared,
+) {
     for (vol, journal) in s.app.volumes.iter_mut().enumerate() {
         let (own, other) = (&s.disks[node][vol], &s.disks[1 - node][vol]);
         let (Some(x), Some(y)) = (own.superblock(), other.superblock()) else {
             continue;
         };
         let missed_end = same(x.uuids[0], y.uuids[0]) && x.uuids[1] == 0 && y.uuids[1] != 0;
-        if !(was_primary[vol] && missed_end) {
+        // Its superblock may not be written yet.
+        let ahead = nodes[1 - node].r.volumes[vol].uuids();
+        let behind = ahead.is_some_and(|u| u.bitmap != 0 && same(x.uuids[0], u.bitmap));
+        let behind = behind && s.setup.protocol != Protocol::C;
+        if !(was_primary[vol] && (missed_end || behind)) {
             continue;
         }
         for at in 0..journal.acked.len() {
