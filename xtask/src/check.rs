@@ -5,6 +5,7 @@
 //! failed one the end of its log. All checks run, also after a failure.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -13,6 +14,10 @@ use crate::Error;
 
 /// How many lines of a failed check's log are shown.
 const TAIL_LINES: usize = 60;
+
+/// In a check's command: the commit that is checked. So each commit plays other runs, and a rerun
+/// plays the same.
+const COMMIT: &str = "{commit}";
 
 /// A check: its name and the command that does it.
 struct Check {
@@ -33,7 +38,7 @@ macro_rules! chore {
 
 /// A check by a program of this workspace, built with that profile.
 macro_rules! program {
-    ($name:literal, $profile:literal, $package:literal, $($argument:literal),*) => {
+    ($name:literal, $profile:literal, $package:literal, $($argument:expr),*) => {
         check(
             $name,
             &[
@@ -93,7 +98,6 @@ const CHECKS: [Check; 13] = [
     ),
     // From the kept corpus, the same each time; `make fuzz` goes further.
     program!("fuzz", "fuzz", "drbd-fuzz", "--runs", "50000"),
-    // Seeds from one word as long as faults are open that other seeds find; see docs/testing.md.
     program!(
         "simulator",
         "release",
@@ -101,7 +105,7 @@ const CHECKS: [Check; 13] = [
         "--steps",
         "1000000",
         "--from",
-        "b"
+        COMMIT
     ),
     program!("mutations", "release", "drbd-sim", "--mutations"),
 ];
@@ -118,11 +122,12 @@ const fn check(name: &'static str, command: &'static [&'static str]) -> Check {
 pub(crate) fn run(top: &Path) -> Result<(), Error> {
     let logs = top.join("build/log");
     fs::create_dir_all(&logs).map_err(|error| Error::File(logs.clone(), error))?;
+    let commit = commit(top)?;
     let mut tally = Tally::default();
     for check in &CHECKS {
         let log = logs.join(format!("{}.log", check.name));
         let start = Instant::now();
-        let passed = check.run(top, &log)?;
+        let passed = check.run(top, &commit, &log)?;
         let text = fs::read_to_string(&log).map_err(|error| Error::File(log.clone(), error))?;
         let verdict = if passed { "ok" } else { "FAILED" };
         println!(
@@ -154,12 +159,19 @@ pub(crate) fn run(top: &Path) -> Result<(), Error> {
 }
 
 impl Check {
-    /// Runs the check with its output in the file `log`; whether it passed.
-    fn run(&self, top: &Path, log: &Path) -> Result<bool, Error> {
+    /// Runs the check of `commit` with its output in the file `log`, below the command; whether it
+    /// passed.
+    fn run(&self, top: &Path, commit: &str, log: &Path) -> Result<bool, Error> {
         let fault = |error| Error::File(log.to_owned(), error);
-        let output = File::create(log).map_err(fault)?;
+        let mut output = File::create(log).map_err(fault)?;
+        let command = self.command.iter().map(|&word| match word {
+            COMMIT => commit,
+            other => other,
+        });
+        let words: Vec<&str> = command.collect();
+        writeln!(output, "{}", words.join(" ")).map_err(fault)?;
         let errors = output.try_clone().map_err(fault)?;
-        let [program, arguments @ ..] = self.command else {
+        let [program, arguments @ ..] = words.as_slice() else {
             return Ok(false);
         };
         let status = Command::new(program)
@@ -173,6 +185,22 @@ impl Check {
             .map_err(|error| Error::Program((*program).to_owned(), error))?;
         Ok(status.success())
     }
+}
+
+/// The commit that is checked out at `top`; `unknown` in a checkout without git's data.
+fn commit(top: &Path) -> Result<String, Error> {
+    // Within the build root the checkout belongs to somebody else.
+    let output = Command::new("git")
+        .args(["-c", "safe.directory=*", "rev-parse", "--verify", "HEAD"])
+        .current_dir(top)
+        .output()
+        .map_err(|error| Error::Program("git".to_owned(), error))?;
+    let id = String::from_utf8_lossy(&output.stdout);
+    Ok(if output.status.success() {
+        id.trim().to_owned()
+    } else {
+        "unknown".to_owned()
+    })
 }
 
 /// How many things were tested, and how it went.
