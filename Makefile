@@ -21,6 +21,17 @@ module:
 	@scripts/in-root sh -ec 'test build/drbd.ko -nt build/module/drbd.ko || \
 		objcopy --strip-debug build/module/drbd.ko build/drbd.ko'
 
+## selftest: build/selftest.ko, which tries kernel/sys when it is loaded (lab `kernel-facilities`)
+# Only its own Rust object is compiled: the core's and those of the C files are the module's.
+.PHONY: selftest
+selftest: module
+	@mkdir -p build/selftest/kernel
+	@cp -au build/module/drbd-core build/selftest/
+	@cp -au build/module/kernel/sys build/selftest/kernel/
+	@DRBD_SELFTEST=1 scripts/kbuild build/selftest
+	@scripts/in-root sh -ec 'test build/selftest.ko -nt build/selftest/drbd.ko || \
+		objcopy --strip-debug build/selftest/drbd.ko build/selftest.ko'
+
 ## tools: build/sbin/drbdadm and its other two names
 .PHONY: tools
 tools:
@@ -37,8 +48,9 @@ test: check deb-check
 	@$(LAB) test
 
 ## check: format, lints, unit tests, repository rules, panics; no machine is booted
+# That the self-test compiles is a part of it.
 .PHONY: check
-check: all
+check: all selftest
 	@$(XTASK) check
 
 ## tidy: the repository's rules alone
@@ -119,7 +131,7 @@ sim:
 ## soak: the scenarios' long forms on all pairings, again and again for HOURS=4 hours
 HOURS ?= 4
 .PHONY: soak
-soak: all
+soak: all selftest
 	@$(LAB) soak --hours $(HOURS)
 
 ## fuzz: damaged input for all that reads foreign bytes, RUNS=2000000 for each target; keeps finds

@@ -3,9 +3,10 @@
 //! Exercises `sys` on a running kernel, while the module is being loaded.
 //!
 //! The parameters are to be `minor_count=33 allow_oos=1 proc_details=1 usermode_helper=/bin/true`.
-//! Only built with `make DRBD_SELFTEST=1`. It needs a disk at `/dev/ram0` (brd) whose content does
-//! not matter. Each facility gives one line in the log, `selftest: NAME: ok` or what went wrong.
-//! The module stays loaded in either case: a disk that a test has opened is closed later on.
+//! `make selftest` builds it; the lab's scenario `kernel-facilities` loads it. It needs a disk at
+//! `/dev/ram0` (brd) whose content does not matter. Each facility gives one line in the log,
+//! `selftest: NAME: ok` or what went wrong. The module stays loaded in either case: a disk that a
+//! test has opened is closed later on.
 
 mod blk;
 mod crypto;
@@ -45,6 +46,7 @@ pub(crate) fn run() -> Option<Surface> {
         ("llist", tasks::llist),
         ("socket", net::socket),
         ("socket_shutdown", net::shutdown),
+        ("closing", net::closing),
         ("sync_io", blk::sync_io),
         ("buffers", blk::buffers),
         ("disk", blk::disk),

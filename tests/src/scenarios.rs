@@ -11,6 +11,7 @@ pub mod crash;
 pub mod detach;
 pub mod disks;
 pub mod events;
+pub mod facilities;
 pub mod faults;
 pub mod fencing;
 pub mod install;
@@ -160,6 +161,7 @@ pub fn same_transcript(lab: &Lab, name: &str, found: &str, wanted: &str) -> Resu
 pub fn all() -> Vec<Scenario> {
     [
         module::SCENARIOS.as_slice(),
+        facilities::SCENARIOS.as_slice(),
         install::SCENARIOS.as_slice(),
         packages::SCENARIOS.as_slice(),
         adjust::SCENARIOS.as_slice(),
