@@ -495,14 +495,17 @@ impl<'a> Threads<'a> {
         let name = self.resource.name();
         let (r, l) = (self.resource.clone(), self.link.clone());
         self.sender = Some(Thread::spawn(fmt!("drbd_s_{name}"), move |_| {
+            let _member = r.crew.join();
             crate::sender::run(&r, &l)
         })?);
         let (r, l) = (self.resource.clone(), self.link.clone());
         self.acks = Some(Thread::spawn(fmt!("drbd_a_{name}"), move |_| {
+            let _member = r.crew.join();
             crate::acks::run(&r, &l)
         })?);
         let (r, l) = (self.resource.clone(), self.link.clone());
         self.answers = Some(Thread::spawn(fmt!("drbd_as_{name}"), move |_| {
+            let _member = r.crew.join();
             crate::answers::run(&r, &l)
         })?);
         Ok(())

@@ -39,6 +39,7 @@ mod backing;
 mod bitmap;
 mod connect;
 mod convert;
+mod crew;
 mod dependents;
 mod device;
 mod digests;

@@ -24,6 +24,7 @@ use kernel::prelude::*;
 use kernel::str::CString;
 use kernel::sync::{Arc, Mutex, MutexGuard};
 
+use crate::crew::{Choice, Crew};
 use crate::device::Device;
 use crate::digests::Digests;
 use crate::link::Link;
@@ -148,6 +149,9 @@ pub(crate) struct Resource {
     pub(crate) sender: WaitQueue,
     #[pin]
     link: SpinLockIrq<Option<Arc<Link>>>,
+    /// All threads of the connection.
+    #[pin]
+    pub(crate) crew: Crew,
     /// The receiver of the connection.
     #[pin]
     receiver: Mutex<Option<Thread>>,
@@ -217,9 +221,10 @@ pub(crate) const ANSWERED: u64 = 1 << 32;
 
 impl Resource {
     /// A resource with its one connection, StandAlone. May sleep.
-    pub(crate) fn new(name: &CStr, opts: ResOpts) -> Result<Arc<Self>> {
+    pub(crate) fn new(name: &CStr, opts: ResOpts, processors: Choice) -> Result<Arc<Self>> {
         let name = CString::try_from(name)?;
         let plane = Plane::new()?;
+        let crew = Crew::new(processors)?;
         let mut ring = KVVec::with_capacity(MAX_UNACKED_EPOCHS, GFP_KERNEL)?;
         for _ in 0..MAX_UNACKED_EPOCHS {
             vector::push(&mut ring, None, GFP_KERNEL)?;
@@ -266,6 +271,7 @@ impl Resource {
                 flushes <- new_spinlock_irq!(flushes, "drbd_flushes"),
                 sender <- new_wait_queue!("drbd_sender"),
                 link <- new_spinlock_irq!(None, "drbd_link"),
+                crew <- crew,
                 receiver <- new_mutex!(None, "drbd_receiver"),
                 connecting <- new_mutex!(KVec::new(), "drbd_connecting"),
                 interrupted: AtomicBool::new(false),
@@ -586,6 +592,7 @@ impl Resource {
         *receiver = Some(Thread::spawn(
             fmt!("drbd_r_{}", self.name()),
             move |stop| {
+                let _member = resource.crew.join();
                 crate::connect::run(&resource, stop);
             },
         )?);

@@ -41,6 +41,7 @@ type Test = (&'static str, fn() -> Result);
 pub(crate) fn run() -> Option<Surface> {
     let tests: &[Test] = &[
         ("thread", tasks::thread),
+        ("cpus", tasks::cpus),
         ("wait", tasks::wait),
         ("workqueue", tasks::workqueue),
         ("llist", tasks::llist),

@@ -16,6 +16,7 @@
 
 pub(crate) mod bdev;
 pub(crate) mod bio;
+pub(crate) mod cpus;
 pub(crate) mod crypto;
 pub(crate) mod data;
 pub(crate) mod disk;

@@ -3,7 +3,9 @@
 //! Resources and minors come and go: new-resource, resource-options, new-minor, del-minor,
 //! del-resource, down.
 
+use core::fmt::Display;
 use drbd_core::admin::{create, Answer, Judged};
+use drbd_core::config::processors::Reading;
 use drbd_core::config::ResOpts;
 use drbd_core::genl::context::text;
 use drbd_core::genl::ErrCode;
@@ -13,8 +15,11 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 
 use super::{machine, no_memory, Call};
+use crate::crew::Choice;
 use crate::device::Device;
 use crate::resource::Resource;
+use crate::sys::cpus;
+use crate::sys::log::{log, Level};
 use crate::{events, progress};
 
 impl Call<'_> {
@@ -26,9 +31,10 @@ impl Call<'_> {
         if self.resource.is_some() || crate::registry().resource(name.as_bytes()).is_some() {
             return Ok(create::resource_exists(self.exclusive));
         }
+        let processors = processors(&name, create::processors(&opts, cpus::possible()))?;
         let name = CStr::from_bytes_with_nul(name.as_bytes_with_nul()).map_err(no_memory)?;
         let on_no_data = opts.on_no_data.into();
-        let resource = Resource::new(name, opts).map_err(no_memory)?;
+        let resource = Resource::new(name, opts, processors).map_err(no_memory)?;
         resource.with_owner(|owner| owner.core.set(Setting::OnNoData(on_no_data)));
         crate::registry()
             .add_resource(resource.clone())
@@ -44,10 +50,19 @@ impl Call<'_> {
         let old = resource.view(|view| view.opts.clone());
         let defaults = self.header.sets_defaults();
         let new = create::changed_resource_options(&old, self.payload::<ResOpts>(), defaults)?;
+        let reading = create::changed_processors(&new, cpus::possible());
+        let processors = processors(&*resource, reading)?;
         resource.with_owner(|owner| {
             owner.core.set(Setting::OnNoData(new.on_no_data.into()));
             owner.opts = new;
         });
+        if !resource.crew.choose(processors) {
+            log!(
+                Level::Warning,
+                *resource,
+                "cpu-mask: none of these processors is on line, threads stay where they are"
+            );
+        }
         Ok(Answer::OK)
     }
 
@@ -127,6 +142,23 @@ impl Call<'_> {
         }
         Ok(delete_resource(&resource))
     }
+}
+
+/// What was read of `cpu-mask`, with the memory that it takes, and a line in the log for what is
+/// odd. May sleep.
+fn processors(resource: &dyn Display, reading: Result<Reading, Answer>) -> Judged<Choice> {
+    let reading = reading.inspect_err(|_| {
+        log!(Level::Warning, resource, "cpu-mask: this is no bitmap");
+    })?;
+    if reading.cut {
+        let possible = cpus::possible();
+        log!(
+            Level::Warning,
+            resource,
+            "cpu-mask: cut to the {possible} processors that there can be"
+        );
+    }
+    Choice::of(reading.processors).map_err(no_memory)
 }
 
 /// Takes a device out, if it is Diskless and Secondary. It is the caller's turn.

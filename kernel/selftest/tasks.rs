@@ -7,13 +7,20 @@ use core::sync::atomic::{
     AtomicU32,
     Ordering, //
 };
+use drbd_core::config::Processors;
 use kernel::{
+    cpu::CpuId,
     prelude::*,
     sync::Arc, //
 };
 
 use super::check;
 use crate::sys::{
+    cpus::{
+        self,
+        CpuSet,
+        Runner, //
+    },
     llist::{
         self,
         LList,
@@ -105,6 +112,30 @@ pub(super) fn thread() -> Result {
     } else {
         check!(spawned == Err(ENODEV));
     }
+    Ok(())
+}
+
+/// A thread goes where it is told, and back to where the kernel likes it.
+pub(super) fn cpus() -> Result {
+    let possible = cpus::possible();
+    let shared = Shared::new()?;
+    let own = shared.clone();
+    let _thread = Thread::spawn(fmt!("drbd_test_c"), move |_| {
+        let myself = Runner::current();
+        for (mask, number) in [(b"1", 0), (b"2", 1), (b"1", 0), (b"0", u32::MAX)] {
+            let Ok(reading) = Processors::read(mask, possible) else {
+                return;
+            };
+            let moved = CpuSet::of(&reading.processors).and_then(|set| myself.run_on(&set));
+            let here = CpuId::current().as_u32();
+            if moved.is_ok() && (here == number || reading.processors.is_empty()) {
+                own.bump();
+            }
+        }
+    })?;
+    check!(shared
+        .queue
+        .wait_idle_timeout(time::ms_to_jiffies(10_000), || shared.get() == 4));
     Ok(())
 }
 

@@ -26,6 +26,7 @@ extern "C" {
     pub(super) fn shim_module_put();
     #[cfg(DRBD_SELFTEST)]
     pub(super) fn shim_module_put_and_exit() -> !;
+    pub(super) fn shim_kthread_cpus(to: *mut bindings::cpumask);
     pub(super) fn shim_proc_create(
         name: *const c_char,
         mode: bindings::umode_t,

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The module itself, tasks, and files in /proc. */
+#include <linux/cpumask.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/isolation.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 
@@ -40,6 +43,13 @@ void shim_module_put(void)
 void shim_module_put_and_exit(void)
 {
 	module_put_and_kthread_exit(0);
+}
+
+void shim_kthread_cpus(struct cpumask *to)
+{
+	rcu_read_lock();
+	cpumask_copy(to, housekeeping_cpumask(HK_TYPE_KTHREAD));
+	rcu_read_unlock();
 }
 
 struct proc_dir_entry *shim_proc_create(const char *name, umode_t mode,

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 /* shim.c: the module itself, tasks, files in /proc */
+struct cpumask;
 struct proc_dir_entry;
 struct seq_file;
 
@@ -19,6 +20,7 @@ void shim_noreclaim_restore(unsigned int flags);
 bool shim_module_get(void);
 void shim_module_put(void);
 void shim_module_put_and_exit(void) __noreturn;
+void shim_kthread_cpus(struct cpumask *to);
 struct proc_dir_entry *shim_proc_create(const char *name, umode_t mode,
 					int (*show)(struct seq_file *, void *), void *data);
 void shim_proc_remove(struct proc_dir_entry *entry);

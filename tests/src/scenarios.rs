@@ -7,6 +7,7 @@
 pub mod adjust;
 pub mod after;
 pub mod checks;
+pub mod cpumask;
 pub mod crash;
 pub mod detach;
 pub mod disks;
@@ -165,6 +166,7 @@ pub fn all() -> Vec<Scenario> {
         install::SCENARIOS.as_slice(),
         packages::SCENARIOS.as_slice(),
         adjust::SCENARIOS.as_slice(),
+        cpumask::SCENARIOS.as_slice(),
         tutorial::SCENARIOS.as_slice(),
         proc::SCENARIOS.as_slice(),
         outputs::SCENARIOS.as_slice(),

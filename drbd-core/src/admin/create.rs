@@ -2,6 +2,7 @@
 //! new-resource, new-minor, resource-options.
 
 use super::{Answer, Judged};
+use crate::config::processors::Reading;
 use crate::config::{first_unbuilt, ResOpts};
 use crate::genl::context::{text, ResourceName};
 use crate::genl::{Context, ErrCode, Nest, MINOR_MAX, VOLUME_MAX};
@@ -70,6 +71,26 @@ pub fn changed_resource_options(
         Some(unbuilt) => Err(unbuilt.into()),
         None => Ok(new),
     }
+}
+
+/// The processors for the threads of a resource to be made, of `possible` ones.
+///
+/// # Errors
+///
+/// 122 for a `cpu-mask` that is no bitmap: so C answers, though there is 143.
+pub fn processors(opts: &ResOpts, possible: u32) -> Result<Reading, Answer> {
+    let reading = opts.processors(possible);
+    reading.map_err(|_| ErrCode::NoMem.into())
+}
+
+/// The processors for the threads of a resource that is there already.
+///
+/// # Errors
+///
+/// 162 for a `cpu-mask` that is no bitmap.
+pub fn changed_processors(opts: &ResOpts, possible: u32) -> Result<Reading, Answer> {
+    let reading = opts.processors(possible);
+    reading.map_err(|_| ErrCode::InvalidRequest.into())
 }
 
 /// Minor and volume of a device to be made.

@@ -117,10 +117,9 @@ fn options_of_a_resource() {
         cpu_mask: text("1"),
         ..ResOpts::default()
     };
-    let not_built = "cpu-mask: this setting is not built into this module yet";
     assert_eq!(
-        told(create::resource_options(Some(&payload(&pinned)))),
-        (162, not_built.into())
+        create::resource_options(Some(&payload(&pinned))).map(|o| o == pinned),
+        Ok(true)
     );
     // Back to the default is always possible.
     assert_eq!(
@@ -138,6 +137,29 @@ fn options_of_a_resource() {
         opts(&attribute(17, &[1])),
         (126, "unknown mandatory attribute".into())
     );
+}
+
+#[test]
+fn processors_of_a_resource() {
+    let asked = |mask: &str, possible| {
+        let opts = ResOpts {
+            cpu_mask: text(mask),
+            ..ResOpts::default()
+        };
+        let new = create::processors(&opts, possible);
+        let changed = create::changed_processors(&opts, possible);
+        assert_eq!(new.ok(), changed.ok());
+        (new.map_err(Denied::from), changed.map_err(Denied::from))
+    };
+    // Codes without a text, as C's.
+    let (new, changed) = asked("x", 2);
+    assert_eq!(told(new), (122, String::new()));
+    assert_eq!(told(changed), (162, String::new()));
+    for (mask, possible) in [("x", 1), ("3", 2), ("ff", 2), ("", 2)] {
+        assert_eq!(code(asked(mask, possible).0), 101);
+    }
+    // 31 characters and no more.
+    assert!(Text::<32>::new(&[b'1'; 31]).is_some() && Text::<32>::new(&[b'1'; 32]).is_none());
 }
 
 fn disk_conf() -> DiskConf {

@@ -31,7 +31,6 @@ const fn gate(set: u16, field: u16, built: &'static [i64], code: ErrCode) -> Gat
 }
 
 const DISK: u16 = 3;
-const RESOURCE: u16 = 4;
 const NET: u16 = 5;
 const RESIZE: u16 = 7;
 
@@ -42,8 +41,6 @@ const GATES: &[Gate] = &[
     // disk: discard-zeroes-if-aligned, rs-discard-granularity; no discards are offered yet
     gate(DISK, 24, &[1], ErrCode::InvalidRequest),
     gate(DISK, 25, &[0], ErrCode::InvalidRequest),
-    // options: cpu-mask
-    gate(RESOURCE, 1, &[0], ErrCode::InvalidRequest),
     // net: on-congestion, congestion-fill, congestion-extents
     gate(NET, 21, &[0], ErrCode::InvalidRequest),
     gate(NET, 22, &[0], ErrCode::InvalidRequest),

@@ -13,7 +13,7 @@ use crate::time;
 pub const SCENARIOS: [Scenario; 1] = [Scenario {
     name: "adjust-live",
     about:
-        "26 changes planned alike by our drbdadm and stock's, and carried out; the log under load",
+        "27 changes planned alike by our drbdadm and stock's, and carried out; the log under load",
     source: include_str!("adjust.rs"),
     pairs: &["ours:ours", "c+ours:c+ours"],
     run: adjust_live,
@@ -40,7 +40,7 @@ use Change::{Command, Configuration, Planned};
 /// A change, and a word of the plan that it must give; `""` for no plan at all.
 type Case = (Change, &'static str);
 
-const CASES: [Case; 26] = [
+const CASES: [Case; 27] = [
     (Configuration(|r0| r0), ""),
     (Configuration(|r0| r0.net("ping-int 9")), "--ping-int=9"),
     (
@@ -87,6 +87,8 @@ const CASES: [Case; 26] = [
         "--on-no-data-accessible=suspend-io",
     ),
     (Configuration(|r0| r0), "resource-options"),
+    (Configuration(|r0| r0.option("cpu-mask 1")), "--cpu-mask=1"),
+    (Configuration(|r0| r0), "resource-options"),
     // What runs is another than what is written.
     (
         Command("drbdsetup net-options $LOCAL $REMOTE --ping-int=20"),
@@ -100,7 +102,6 @@ const CASES: [Case; 26] = [
     (Command("drbdadm detach r0"), "attach"),
     (Command("drbdadm down r0"), "new-resource"),
     // Not within reach of this lab's disks, of a connection that stands, or of either module.
-    (Planned(|r0| r0.option("cpu-mask 1")), "--cpu-mask=1"),
     (Planned(|r0| r0.on_disk("/dev/data1")), "detach"),
     (Planned(|r0| r0.meta_disk("/dev/data1")), "attach"),
     (Planned(|r0| r0.protocol('A')), "--protocol=A"),
