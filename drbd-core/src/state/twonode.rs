@@ -262,6 +262,10 @@ pub fn answer(
         // bitmap may be on its way already.
         return Err(Refusal::InTransientState);
     }
+    if wanted.pdsk == Some(Disk::Failed) && old.peer == Role::Primary && old.disk < Disk::UpToDate {
+        // It has not heard yet that it would be left without any data.
+        return Err(Refusal::NoUpToDateDisk);
+    }
     let t = propose(facts, old, &wanted, Mode::Soft)?;
     if wanted.conn.is_some_and(is_sync_start) && wanted.conn != Some(t.new.conn) {
         // A disk is missing. "Nothing to do" would pass for consent.

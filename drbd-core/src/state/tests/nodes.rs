@@ -291,6 +291,12 @@ fn the_peers_requests_are_seen_from_the_other_side() {
             conn(Conn::StartingSyncS),
             Refusal::InTransientState,
         ),
+        (
+            &f,
+            "Connected S/P Failed/UpToDate",
+            Change::disk(Disk::Failed),
+            Refusal::NoUpToDateDisk,
+        ),
     ] {
         assert_eq!(ask(f, own, change), Err(refusal), "{own} {change:?}");
     }
