@@ -15,6 +15,7 @@ pub mod events;
 pub mod facilities;
 pub mod faults;
 pub mod fencing;
+pub mod initscripts;
 pub mod install;
 pub mod interrupted;
 pub mod layers;
@@ -163,6 +164,7 @@ pub fn all() -> Vec<Scenario> {
     [
         module::SCENARIOS.as_slice(),
         facilities::SCENARIOS.as_slice(),
+        initscripts::SCENARIOS.as_slice(),
         install::SCENARIOS.as_slice(),
         packages::SCENARIOS.as_slice(),
         adjust::SCENARIOS.as_slice(),
