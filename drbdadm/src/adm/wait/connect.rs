@@ -2,7 +2,7 @@
 //! `wait-con-int`: the dialog at boot. Waits for all peers, and lets the operator stop that.
 
 use crate::adm::cli::Request;
-use crate::adm::exec::{print, Runner};
+use crate::adm::exec::Runner;
 use crate::adm::load::Loaded;
 use crate::adm::plan::{wait_connect, Step};
 use drbd_conf::tree::{lookup, Resource};
@@ -37,9 +37,9 @@ pub fn connect_interactively(runner: &mut Runner<'_>, loaded: &Loaded, request: 
         return 0;
     }
     let mut children = runner.start_all(&steps);
-    let console = Console::open();
+    let mut console = Console::open();
     let Some(first) = here.first() else { return 0 };
-    if wait_with_dots(&mut children) {
+    if wait_with_dots(&mut children, &mut console) {
         return 0;
     }
     let refresh = loaded.parsed.config.globals().dialog_refresh.unwrap_or(1);
@@ -61,21 +61,19 @@ fn all_ended(children: &mut Vec<Child>) -> bool {
     children.is_empty()
 }
 
-/// Prints a dot each second, up to ten; true when everything ended meanwhile.
-fn wait_with_dots(children: &mut Vec<Child>) -> bool {
+/// Shows the operator a dot each second, up to ten; true when everything ended meanwhile.
+fn wait_with_dots(children: &mut Vec<Child>, console: &mut Console) -> bool {
     let begin = Instant::now();
     let mut dots = 0;
     while begin.elapsed() < Duration::from_secs(PATIENCE) {
         if all_ended(children) {
             if dots > 0 {
-                print("\n");
+                console.say("\n");
             }
             return true;
         }
         if begin.elapsed() >= Duration::from_secs(dots + 1) {
-            print(".");
-            // Dots are for people who look on now.
-            let _ = std::io::stdout().flush();
+            console.say(".");
             dots += 1;
         }
         std::thread::sleep(Duration::from_millis(100));
