@@ -113,13 +113,16 @@ impl Lab {
     /// Waits for the boot and installs the node's stack.
     ///
     /// An emulated machine on a busy host may get stuck while the kernel measures its clocks,
-    /// long before anything of a scenario runs: it is switched off and on again then.
+    /// long before anything of a scenario runs, or trip over code that it patches at that moment
+    /// (`int3`): it is switched off and on again then.
     fn welcome(&self, node: &Node, machine: Machine) -> Result<()> {
+        let console_from = machine.console_from();
         let mut result = node.attach(machine);
         for again in 1..BOOTS {
             let Err(error) = result else { break };
             eprintln!("drbd-lab: boot {again} of {}: {error}", node.name());
             node.pull_the_plug();
+            node.set_boot_aside(console_from)?;
             result = node.attach(self.start(node)?);
         }
         result?;

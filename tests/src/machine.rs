@@ -86,6 +86,8 @@ pub struct Machine {
     process: Child,
     monitor: Qmp,
     agent_socket: PathBuf,
+    /// Where its own words begin in [`Place::console`].
+    console_from: u64,
 }
 
 impl Machine {
@@ -130,6 +132,7 @@ impl Machine {
         command.arg("-initrd").arg(initramfs);
         command.args(["-append", &kernel_command_line(place)]);
         let console = place.console();
+        let console_from = fs::metadata(&console).map_or(0, |meta| meta.len());
         command.arg("-chardev").arg(format!(
             "file,id=console,append=on,path={}",
             console.display()
@@ -185,7 +188,14 @@ impl Machine {
             process,
             monitor,
             agent_socket,
+            console_from,
         })
+    }
+
+    /// Where in [`Place::console`] its own words begin.
+    #[must_use]
+    pub fn console_from(&self) -> u64 {
+        self.console_from
     }
 
     /// The socket on which the guest's agent answers.

@@ -132,6 +132,29 @@ impl Node {
         *locked(&self.running) = None;
     }
 
+    /// After [`Node::pull_the_plug`] upon a boot that came to nothing: what it wrote to the console
+    /// from `console_from` on goes to a file of its own. None of our code has run in it, and the
+    /// scenario is judged by the boot that follows.
+    ///
+    /// # Errors
+    /// When the files can't be read or written.
+    pub fn set_boot_aside(&self, console_from: u64) -> Result<()> {
+        let console = self.place.console();
+        let words = fs::read(&console).at("read", &console)?;
+        let from = usize::try_from(console_from).unwrap_or(usize::MAX);
+        let (before, aside) = words.split_at(from.min(words.len()));
+        let mut number = 1;
+        let path = loop {
+            let path = self.place.folder.join(format!("no-boot-{number}.log"));
+            if !path.exists() {
+                break path;
+            }
+            number += 1;
+        };
+        fs::write(&path, aside).at("write", &path)?;
+        fs::write(&console, before).at("write", &console)
+    }
+
     /// Whether the machine runs.
     #[must_use]
     pub fn has_power(&self) -> bool {
@@ -500,5 +523,38 @@ impl Node {
                 lines,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::Stack;
+
+    #[test]
+    fn a_boot_that_came_to_nothing_is_set_aside() -> Result<()> {
+        let folder = std::env::temp_dir().join(format!("drbd-lab-aside-{}", std::process::id()));
+        fs::create_dir_all(&folder).at("make", &folder)?;
+        let place = Place {
+            name: "alpha".to_owned(),
+            address: String::new(),
+            peer: None,
+            folder: folder.clone(),
+        };
+        let node = Node::new(place, Stack::OURS);
+        let console = node.place().console();
+        for boot in ["Oops: int3\n", "BUG: again\n"] {
+            fs::write(&console, format!("before\n{boot}")).at("write", &console)?;
+            assert!(node.is_well().is_err());
+            node.set_boot_aside(7)?;
+            assert!(node.is_well().is_ok());
+            assert_eq!(node.log()?, "before\n");
+        }
+        let second = folder.join("no-boot-2.log");
+        assert_eq!(
+            fs::read_to_string(&second).at("read", &second)?,
+            "BUG: again\n"
+        );
+        fs::remove_dir_all(&folder).at("remove", &folder)
     }
 }
