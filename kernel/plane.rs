@@ -11,7 +11,7 @@
 //! - its [`Req`] object holds the bio for the local disk, keeps the pages for the sender, and is
 //!   the link in the sender's queue.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use drbd_core::al::Refs;
 use drbd_core::peer::Send as Control;
 use drbd_core::request::overdue;
@@ -128,7 +128,13 @@ struct Place {
     tickets: [AtomicU64; 2],
     /// Its extents in the activity log: [`Refs`].
     extents: AtomicU64,
+    /// Who still needs it: who answers the request, and who destroys it. Two contexts may do that
+    /// at the same time, and the bio is to be out before the slot gets another request.
+    holds: AtomicU32,
 }
+
+/// [`Place::holds`] of a request that is neither answered nor destroyed.
+const HOLDS: u32 = 2;
 
 /// The data plane of a resource.
 pub(crate) struct Plane {
@@ -154,6 +160,7 @@ impl Plane {
                 sent_ms: AtomicU64::new(0),
                 tickets: [AtomicU64::new(0), AtomicU64::new(0)],
                 extents: AtomicU64::new(Refs::NONE.to_raw()),
+                holds: AtomicU32::new(0),
             };
             vector::push(&mut places, place, GFP_KERNEL)?;
         }
@@ -193,8 +200,17 @@ impl Plane {
                 to.store(from, Ordering::Relaxed);
             }
             place.extents.store(refs.to_raw(), Ordering::Relaxed);
+            place.holds.store(HOLDS, Ordering::Relaxed);
         }
         Some(id)
+    }
+
+    /// The request is answered, or it is destroyed: whoever comes second gives the slot back, and
+    /// is told as by [`Plane::give_back`]. Any context.
+    #[must_use]
+    pub(crate) fn drop_hold(&self, id: SlotId) -> Option<bool> {
+        let last = self.place(id)?.holds.fetch_sub(1, Ordering::AcqRel) == 1;
+        last.then(|| self.give_back(id))
     }
 
     /// Gives a slot back. `true`: somebody waits for one, and is to be told. Any context.
