@@ -80,6 +80,11 @@ impl State {
             run: 0,
         })
     }
+
+    /// Requests that have not been answered, and answers that are not written.
+    fn open_requests(&self) -> u32 {
+        (self.wanted.len() as u32).saturating_add(self.writing)
+    }
 }
 
 /// The machine says that a resync has begun; `sums`: it goes by checksums.
@@ -337,8 +342,7 @@ fn step(
 
 /// Requests that have not been answered, and answers that are not written.
 pub(crate) fn open_requests(device: &Device) -> u32 {
-    let state = device.resync.lock();
-    (state.wanted.len() as u32).saturating_add(state.writing)
+    device.resync.lock().open_requests()
 }
 
 /// A reply has come: gives the tickets of its range, if it was asked for.
@@ -357,13 +361,10 @@ fn take(device: &Arc<Device>, range: &BlockRange, to_write: bool) -> Option<Tick
     let wanted = state.wanted.remove(at).ok()?;
     state.controller.arrived(range.sectors());
     state.writing = state.writing.saturating_add(u32::from(to_write));
-    let last = state.wanted.is_empty() && state.writing == 0;
+    let open = state.open_requests();
     drop(state);
     let _ = device.counters.resync_answered();
-    if last {
-        // The machine may have waited for this one.
-        device.resource.resync_moved(device.vnr);
-    }
+    tell_if_last(device, open);
     Some(wanted.tickets)
 }
 
@@ -371,9 +372,14 @@ fn take(device: &Arc<Device>, range: &BlockRange, to_write: bool) -> Option<Tick
 pub(crate) fn written(device: &Arc<Device>) {
     let mut state = device.resync.lock();
     state.writing = state.writing.saturating_sub(1);
-    let last = state.wanted.is_empty() && state.writing == 0;
+    let open = state.open_requests();
     drop(state);
-    if last {
+    tell_if_last(device, open);
+}
+
+/// The machine may have waited for the last of the open requests.
+fn tell_if_last(device: &Device, open: u32) {
+    if open == 0 {
         device.resource.resync_moved(device.vnr);
     }
 }

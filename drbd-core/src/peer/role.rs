@@ -148,7 +148,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         let random = d.random();
         // The disk may have become UpToDate by itself while the force was asked about.
         let forced = forced && self.peek(i).is_some_and(|v| v.raised);
-        let mut begun = false;
+        let mut fresh = false;
         if let Some(v) = self.vol(i) {
             let vnr = v.vnr;
             if forced {
@@ -160,14 +160,13 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
                 if s.conn < Conn::Connected && core::mem::take(&mut v.target_unaware) {
                     u.clear_bitmap();
                 }
-                let fresh = promotion_needs_new_uuid(&s, &u, forced);
+                fresh = promotion_needs_new_uuid(&s, &u, forced);
                 let lost = promoted(&s, &mut u, forced, random);
                 v.set_uuids(u);
                 v.exposed = u.current;
                 if let Some(lost) = lost {
                     d.perform(Effect::Log(vnr, LogLine::LostBitmapUuid(lost)));
                 }
-                begun = fresh;
                 if fresh {
                     d.perform(Effect::Log(vnr, LogLine::Uuids(UuidNews::NewCurrent, u)));
                 }
@@ -177,7 +176,7 @@ impl<V: AsRef<[Volume]> + AsMut<[Volume]>> Resource<V> {
         if s.conn >= Conn::WFReportParams {
             // A peer without a disk is shown this generation from now on: should the link go while
             // it attaches one, it has to know that this is not the one on its disk.
-            if forced || (begun && s.pdsk == Disk::Diskless) {
+            if forced || (fresh && s.pdsk == Disk::Diskless) {
                 self.send_uuids(i, UuidFlags::NONE, d);
             }
             self.send_state(i, d);

@@ -11,6 +11,16 @@ use std::vec::Vec;
 
 const SECTORS: u64 = 8 * 40;
 
+const PROMOTE: Command = Command::Primary {
+    vnr: 0,
+    force: false,
+};
+
+const DETACH: Command = Command::Detach {
+    vnr: 0,
+    force: false,
+};
+
 pub(super) fn connected_fresh(seed: u64) -> Pair {
     let mut p = Pair::fresh(seed, SECTORS);
     assert_eq!(p.n[0].connect(false), 1);
@@ -141,13 +151,7 @@ fn t6_split_brain_ends_standalone_and_is_resolved_by_hand() {
             n.admin(Command::Disconnect { force: true });
         }
         p.settle();
-        assert_eq!(
-            p.n[1].admin(Command::Primary {
-                vnr: 0,
-                force: false
-            }),
-            Some(1)
-        );
+        assert_eq!(p.n[1].admin(PROMOTE), Some(1));
         p.write(0, Block { vnr: 0, nr: 1 }, false);
         p.write(1, Block { vnr: 0, nr: 2 }, false);
         assert_eq!(p.n[1].admin(Command::Secondary(0)), Some(1));
@@ -176,13 +180,7 @@ fn t7_detach_and_reattach_of_the_secondary() {
     for seed in 0..50 {
         let mut p = mirror(seed);
         let before = p.n[0].r.volumes[0].uuids().unwrap();
-        assert_eq!(
-            p.n[1].admin(Command::Detach {
-                vnr: 0,
-                force: false
-            }),
-            None
-        );
+        assert_eq!(p.n[1].admin(DETACH), None);
         p.settle();
         assert_eq!(p.n[1].w.answers.last(), Some(&1));
         assert_eq!(
@@ -211,15 +209,20 @@ fn t7_detach_and_reattach_of_the_secondary() {
     }
 }
 
+/// The disk of node 0 fails a write.
+fn disk_fails(p: &mut Pair) {
+    p.n[0].feed(Event::DiskError {
+        vnr: 0,
+        kind: DiskErrorKind::Write,
+    });
+    p.settle();
+}
+
 #[test]
 fn t8_a_disk_error_of_the_primary_detaches_and_the_peer_serves() {
     for seed in 0..20 {
         let mut p = mirror(seed);
-        p.n[0].feed(Event::DiskError {
-            vnr: 0,
-            kind: DiskErrorKind::Write,
-        });
-        p.settle();
+        disk_fails(&mut p);
         assert_eq!(
             p.n[0].show(),
             "Connected Primary/Secondary Diskless/UpToDate"
@@ -234,27 +237,13 @@ fn t8_a_disk_error_of_the_primary_detaches_and_the_peer_serves() {
     }
 }
 
-const PROMOTE: Command = Command::Primary {
-    vnr: 0,
-    force: false,
-};
-
-const DETACH: Command = Command::Detach {
-    vnr: 0,
-    force: false,
-};
-
 /// The peer's data has gone on without this node, which has exposed an older generation: what it
 /// exposes now it must find again.
 #[test]
 fn a_promotion_without_a_disk_exposes_the_peers_data() {
     for seed in 0..20 {
         let mut p = mirror(seed);
-        p.n[0].feed(Event::DiskError {
-            vnr: 0,
-            kind: DiskErrorKind::Write,
-        });
-        p.settle();
+        disk_fails(&mut p);
         assert_eq!(p.n[0].admin(Command::Secondary(0)), Some(1));
         p.settle();
         p.n[1].admin(Command::Disconnect { force: false });
@@ -329,10 +318,7 @@ fn t12_concurrent_promotion_lets_one_win() {
         p.settle();
         for n in &mut p.n {
             n.w.answers.clear();
-            n.admin(Command::Primary {
-                vnr: 0,
-                force: false,
-            });
+            n.admin(PROMOTE);
         }
         p.settle();
         let mut codes: Vec<_> = p.n.iter().map(|n| *n.w.answers.last().unwrap()).collect();
@@ -351,13 +337,7 @@ fn a_second_primary_is_refused() {
         assert_eq!(p.n[1].w.answers.last(), Some(&Refusal::TwoPrimaries.code()));
     }
     // A Primary that is dead without anybody having noticed is found by the ping.
-    assert_eq!(
-        p.n[1].admin(Command::Primary {
-            vnr: 0,
-            force: false
-        }),
-        None
-    );
+    assert_eq!(p.n[1].admin(PROMOTE), None);
     p.n[1].feed(Event::LinkBroken(Conn::NetworkFailure));
     assert_eq!(p.n[1].w.answers.last(), Some(&1));
 }
@@ -377,13 +357,7 @@ fn an_open_device_is_not_demoted() {
 #[test]
 fn inconsistent_data_without_a_good_peer_is_not_promoted() {
     let mut p = Pair::fresh(1, SECTORS);
-    assert_eq!(
-        p.n[0].admin(Command::Primary {
-            vnr: 0,
-            force: false
-        }),
-        Some(Refusal::NoUpToDateDisk.code())
-    );
+    assert_eq!(p.n[0].admin(PROMOTE), Some(Refusal::NoUpToDateDisk.code()));
     assert_eq!(
         p.n[0].admin(Command::Primary {
             vnr: 0,
@@ -423,10 +397,7 @@ fn a_wrong_size_on_reconnect_is_refused() {
     let mut p = mirror(5);
     p.n[1].admin(Command::Disconnect { force: false });
     p.settle();
-    p.n[1].admin(Command::Detach {
-        vnr: 0,
-        force: false,
-    });
+    p.n[1].admin(DETACH);
     p.n[1].w.size.clear();
     p.n[1].r.volumes[0].size = 0;
     p.n[1].create_md(0, SECTORS / 2);
